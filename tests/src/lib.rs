@@ -1,1 +1,26 @@
-//! Shared pieces of the peer tests.
+//! Shared pieces of the peer tests: the real Linux and the real xfsprogs that judge
+//! this project, and ways to compare what they say.
+//!
+//! | module | what it gives |
+//! | --- | --- |
+//! | [`peers`] | xfsprogs 7.2 from the peers directory (`cargo xtask peers` fills it) |
+//! | [`linux`] | a Linux kernel that mounts an image: the machine's own, or user-mode Linux |
+//! | [`uml`] | user-mode Linux on its own: no root needed |
+//! | [`crash`] | images a real kernel left behind when its power was cut |
+//! | [`manifest`] | everything a tree of files holds, as comparable lines |
+//! | [`sparse`] | comparing and copying images of up to 100 TiB without reading their holes |
+//! | [`ours`] | this workspace's own programs |
+//! | [`scratch`] | temporary directories that can hold large sparse files |
+//! | [`skip`] | what a test does when a peer is missing: loud locally, a failure in CI |
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+pub mod crash;
+pub mod linux;
+pub mod manifest;
+pub mod ours;
+pub mod peers;
+pub mod scratch;
+pub mod skip;
+pub mod sparse;
+pub mod uml;

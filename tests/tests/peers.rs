@@ -1,0 +1,5 @@
+//! Tests against real peers: Linux and xfsprogs 7.2. CONTRIBUTING.md says how to add one.
+#![forbid(unsafe_code)]
+
+#[path = "peers/harness.rs"]
+mod harness;
