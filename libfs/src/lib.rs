@@ -7,5 +7,6 @@
 pub mod device;
 pub mod error;
 pub mod format;
+pub mod inode;
 
 pub use error::{At, Corrupt, Errno, Error, Result};

@@ -1,0 +1,4 @@
+//! Inodes in memory.
+
+pub mod extent_map;
+pub mod fork;
