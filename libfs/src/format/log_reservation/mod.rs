@@ -1,9 +1,12 @@
 //! How much log space each kind of transaction may need, and from that the smallest log.
 //!
 //! Linux refuses to mount a filesystem whose log is smaller than
-//! [`Shape::minimum_log_blocks`], so these numbers are part of the format although they
+//! [`minimum_log_blocks`], so these numbers are part of the format although they
 //! are stored nowhere. They were checked against `xfs_db -c logres` of xfsprogs 7.2.
 //! Realtime volumes need more than is counted here; they are not supported yet.
+
+use super::btree_block::BtreeKind;
+use super::geometry::{Geometry, MaxLevels};
 
 /// Bytes that logging one buffer costs beside its contents (operation header and buffer
 /// log format structure, in the multiple of 128 that Linux has always reserved).
@@ -16,8 +19,6 @@ const INODE_LOG_FORMAT: u64 = 56;
 const TRANSACTION_HEADER: u64 = 16;
 /// Header of a long-form btree block with checksum.
 const LONG_BTREE_HEADER: u64 = 72;
-/// Header of a short-form btree block with checksum.
-const SHORT_BTREE_HEADER: u64 = 56;
 /// `struct xfs_disk_dquot`.
 const DISK_DQUOT: u64 = 104;
 /// Six quota records: user, group and project, each for two inodes.
@@ -33,7 +34,7 @@ const PARENT_LINK: u64 = 40 + PARENT_RECORD_AND_NAME;
 const PARENT_REPLACE: u64 = 40 + 2 * PARENT_RECORD_AND_NAME;
 const PARENT_RECORD_AND_NAME: u64 = 12 + 256;
 /// Height that was assumed for every reverse mapping btree when reflink was young.
-const OLD_REFLINK_RMAP_HEIGHT: u64 = 9;
+const OLD_REFLINK_RMAP_HEIGHT: u32 = 9;
 /// Rolls of a write or truncate that were assumed when reflink was young.
 const OLD_REFLINK_ROLLS: u32 = 8;
 /// The log must hold this many of the largest transactions.
@@ -43,52 +44,6 @@ const MINIMUM_LOG_BLOCKS: u64 = 512;
 /// Largest log record, in bytes, and what one header of it describes.
 const MAX_RECORD: u64 = 256 * 1024;
 const RECORD_HEADER_COVERS: u64 = 32 * 1024;
-
-/// What a filesystem looks like, as far as it decides how much a transaction logs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
-    /// Bytes in a filesystem block.
-    pub block_size: u32,
-    /// Bytes in a sector (the size of the superblock, AGF, AGI and AGFL).
-    pub sector_size: u32,
-    /// Bytes in an inode.
-    pub inode_size: u32,
-    /// Bytes in a directory block.
-    pub directory_block_size: u32,
-    /// Blocks in an allocation group.
-    pub ag_blocks: u32,
-    /// `sb_inoalignmt`: alignment of inode chunks in blocks.
-    pub inode_alignment: u32,
-    /// Log stripe unit in bytes as in `sb_logsunit` (0 or 1: none).
-    pub log_stripe_unit: u32,
-    /// Free inode btrees exist.
-    pub free_inode_btree: bool,
-    /// Reverse mapping btrees exist.
-    pub reverse_mapping: bool,
-    /// Reference count btrees exist.
-    pub reflink: bool,
-    /// Inodes may have 64-bit extent counts.
-    pub large_extent_counts: bool,
-    /// Files have parent pointers.
-    pub parent_pointers: bool,
-}
-
-/// Greatest heights that the btrees of a filesystem can reach.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Heights {
-    /// Free space btrees, by block and by size.
-    pub allocation: u64,
-    /// Reverse mapping btree; 0 without it.
-    pub reverse_mapping: u64,
-    /// Reference count btree; 0 without it.
-    pub reference_count: u64,
-    /// Inode and free inode btrees.
-    pub inode: u64,
-    /// Extent btree of a data fork.
-    pub data_fork: u64,
-    /// Extent btree of an attribute fork.
-    pub attribute_fork: u64,
-}
 
 /// What one kind of transaction reserves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -151,9 +106,9 @@ pub struct Reservations {
 }
 
 impl Reservations {
-    /// What transactions reserve on a filesystem of this shape.
-    pub fn new(shape: &Shape) -> Self {
-        Calculator::new(shape, shape.heights()).all(Era::Now)
+    /// What transactions reserve on a filesystem of this geometry.
+    pub fn new(geometry: &Geometry) -> Self {
+        Calculator::new(geometry, geometry.max_levels).all(Era::Now)
     }
 
     /// Every reservation in the order and numbering of `xfs_db -c logres`.
@@ -190,128 +145,78 @@ impl Reservations {
     }
 }
 
-impl Shape {
-    /// Greatest heights of the btrees.
-    pub fn heights(&self) -> Heights {
-        let block = u64::from(self.block_size);
-        let ag_blocks = u64::from(self.ag_blocks);
-        let short =
-            |record, node_entry| Fanout::minimum(block - SHORT_BTREE_HEADER, record, node_entry);
-        let long = Fanout::minimum(block - LONG_BTREE_HEADER, 16, 16);
-        let reverse_mapping = short(24, 44);
-        Heights {
-            allocation: short(8, 12).height(ag_blocks.div_ceil(2)),
-            reverse_mapping: match (self.reverse_mapping, self.reflink) {
-                (false, _) => 0,
-                // Every block may have many owners, so only the space bounds the tree.
-                (true, true) => reverse_mapping.height_filling(ag_blocks),
-                (true, false) => reverse_mapping.height(ag_blocks),
-            },
-            reference_count: if self.reflink { short(12, 8).height(ag_blocks) } else { 0 },
-            inode: short(16, 8).height(self.inode_numbers_per_ag() / 64),
-            data_fork: long.height_under_root(
-                if self.large_extent_counts { (1 << 48) - 1 } else { (1 << 31) - 1 },
-                3,
-            ),
-            attribute_fork: long.height_under_root(
-                if self.large_extent_counts { (1 << 32) - 1 } else { (1 << 15) - 1 },
-                2,
-            ),
+/// The largest of all reservations as it decides the size of the log: the bytes of one
+/// transaction, and how many of them. Older filesystems keep the (larger) numbers that
+/// Linux calculated when their newest feature was young.
+pub fn largest_reservation(geometry: &Geometry) -> Reservation {
+    let now = Reservations::new(geometry);
+    let all = if geometry.features.parent { now } else { before_parent_pointers(geometry) };
+    let mut largest = Reservation::default();
+    for reservation in all.numbered() {
+        if reservation.total() > largest.total() {
+            largest = reservation;
         }
     }
-
-    /// How many inode numbers an allocation group has, used or not (a power of two).
-    fn inode_numbers_per_ag(&self) -> u64 {
-        u64::from(self.ag_blocks).next_power_of_two() * u64::from(self.block_size / self.inode_size)
+    let attribute = largest_attribute_bytes(geometry, &now);
+    if attribute > largest.total() {
+        largest = Reservation { log_bytes: attribute, ..all.attrsetm };
     }
+    largest
+}
 
-    /// Blocks of an inode chunk, at least one.
-    fn inode_chunk_blocks(&self) -> u64 {
-        let per_block = self.block_size / self.inode_size;
-        u64::from(per_block.max(64) / per_block)
+fn before_parent_pointers(geometry: &Geometry) -> Reservations {
+    let (rmap, reflink) = (geometry.features.rmapbt, geometry.features.reflink);
+    let mut levels = geometry.max_levels;
+    if rmap && reflink {
+        levels.rmap = OLD_REFLINK_RMAP_HEIGHT;
     }
-
-    /// Bytes in the buffer that inodes are read and written by.
-    fn inode_cluster_size(&self) -> u64 {
-        let block = u64::from(self.block_size);
-        let desired = 8192 * u64::from(self.inode_size / 256);
-        let size = if u64::from(self.inode_alignment) >= desired / block { desired } else { 8192 };
-        size.max(block)
-    }
-
-    /// The largest of all reservations as it decides the size of the log: the bytes of one
-    /// transaction, and how many of them. Older filesystems keep the (larger) numbers that
-    /// Linux calculated when their newest feature was young.
-    pub fn largest_reservation(&self) -> Reservation {
-        let now = Reservations::new(self);
-        let all =
-            if self.parent_pointers { now } else { self.reservations_before_parent_pointers() };
-        let mut largest = Reservation::default();
-        for reservation in all.numbered() {
-            if reservation.total() > largest.total() {
-                largest = reservation;
-            }
+    let calculator = Calculator::new(geometry, levels);
+    let mut all = calculator.all(Era::Now);
+    let old = calculator.all(Era::BeforeDeferredReferenceCounts);
+    for (new, old) in [
+        (&mut all.write, old.write),
+        (&mut all.itruncate, old.itruncate),
+        (&mut all.qm_dqalloc, old.qm_dqalloc),
+    ] {
+        new.log_bytes = old.log_bytes;
+        if reflink {
+            new.log_count = OLD_REFLINK_ROLLS;
+        } else if rmap {
+            new.log_count = 2;
         }
-        let attribute = self.largest_attribute_bytes(&now);
-        if attribute > largest.total() {
-            largest = Reservation { log_bytes: attribute, ..all.attrsetm };
-        }
-        largest
     }
+    all
+}
 
-    fn reservations_before_parent_pointers(&self) -> Reservations {
-        let mut heights = self.heights();
-        if self.reverse_mapping && self.reflink {
-            heights.reverse_mapping = OLD_REFLINK_RMAP_HEIGHT;
-        }
-        let calculator = Calculator::new(self, heights);
-        let mut all = calculator.all(Era::Now);
-        let old = calculator.all(Era::BeforeDeferredReferenceCounts);
-        for (new, old) in [
-            (&mut all.write, old.write),
-            (&mut all.itruncate, old.itruncate),
-            (&mut all.qm_dqalloc, old.qm_dqalloc),
-        ] {
-            new.log_bytes = old.log_bytes;
-            if self.reflink {
-                new.log_count = OLD_REFLINK_ROLLS;
-            } else if self.reverse_mapping {
-                new.log_count = 2;
-            }
-        }
-        all
-    }
+/// Bytes to set the largest attribute value that is stored in a leaf.
+fn largest_attribute_bytes(geometry: &Geometry, reservations: &Reservations) -> u64 {
+    let block = u64::from(geometry.block_size);
+    let value = block / 2 + block / 4 - 256 - 1;
+    let value_blocks = value.div_ceil(block);
+    let calculator = Calculator::new(geometry, geometry.max_levels);
+    let height = geometry.max_levels.bmap_attr;
+    // Linux once took bytes for blocks here; old filesystems keep the surplus.
+    let extents = if geometry.features.parent { value_blocks } else { value };
+    let blocks = DA_NODE_MAX_DEPTH * u64::from(height)
+        + value_blocks
+        + calculator.extent_btree_blocks(extents, height);
+    reservations.attrsetm.log_bytes + reservations.attrsetrt.log_bytes * blocks
+}
 
-    /// Bytes to set the largest attribute value that is stored in a leaf.
-    fn largest_attribute_bytes(&self, reservations: &Reservations) -> u64 {
-        let block = u64::from(self.block_size);
-        let value = block / 2 + block / 4 - 256 - 1;
-        let value_blocks = value.div_ceil(block);
-        let calculator = Calculator::new(self, self.heights());
-        let height = calculator.heights.attribute_fork;
-        // Linux once took bytes for blocks here; old filesystems keep the surplus.
-        let extents = if self.parent_pointers { value_blocks } else { value };
-        let blocks = DA_NODE_MAX_DEPTH * height
-            + value_blocks
-            + calculator.extent_btree_blocks(extents, height);
-        reservations.attrsetm.log_bytes + reservations.attrsetrt.log_bytes * blocks
-    }
-
-    /// Fewest blocks that the log may have.
-    pub fn minimum_log_blocks(&self) -> u64 {
-        let largest = self.largest_reservation();
-        let unit = log_space(largest.log_bytes, self.log_stripe_unit)
-            * u64::from(largest.log_count.max(1));
-        let sectors = unit.div_ceil(512);
-        let sectors = if self.log_stripe_unit > 1 {
-            let stripe = u64::from(self.log_stripe_unit).div_ceil(512);
-            sectors.next_multiple_of(stripe) + 2 * stripe
-        } else {
-            sectors + 2 * 512
-        };
-        let blocks = (sectors * MINIMUM_LOG_FACTOR).div_ceil(u64::from(self.block_size / 512));
-        blocks.max(MINIMUM_LOG_BLOCKS)
-    }
+/// Fewest blocks that the log may have, by its stripe unit and everything but its size.
+pub fn minimum_log_blocks(geometry: &Geometry) -> u64 {
+    let largest = largest_reservation(geometry);
+    let stripe_unit = geometry.log.stripe_unit;
+    let bytes = log_space(largest.log_bytes, stripe_unit) * u64::from(largest.log_count.max(1));
+    let sectors = bytes.div_ceil(512);
+    let sectors = if stripe_unit > 1 {
+        let stripe = u64::from(stripe_unit).div_ceil(512);
+        sectors.next_multiple_of(stripe) + 2 * stripe
+    } else {
+        sectors + 2 * 512
+    };
+    let blocks = (sectors * MINIMUM_LOG_FACTOR).div_ceil(geometry.daddrs_per_block());
+    blocks.max(MINIMUM_LOG_BLOCKS)
 }
 
 /// Bytes of the log that a transaction of `log_bytes` may take at worst: with its own
@@ -331,53 +236,6 @@ pub fn log_space(log_bytes: u64, log_stripe_unit: u32) -> u64 {
     bytes + header * records + header + 2 * padding
 }
 
-/// Fewest records or entries in a leaf and in a node of a btree.
-struct Fanout {
-    leaf: u64,
-    node: u64,
-}
-
-impl Fanout {
-    fn minimum(space: u64, record: u64, node_entry: u64) -> Self {
-        Self { leaf: space / record / 2, node: space / node_entry / 2 }
-    }
-
-    /// Height of the tree that holds `records` in the emptiest blocks allowed.
-    fn height(&self, records: u64) -> u64 {
-        let mut blocks = records.div_ceil(self.leaf);
-        let mut height = 1;
-        while blocks > 1 {
-            blocks = blocks.div_ceil(self.node);
-            height += 1;
-        }
-        height
-    }
-
-    /// Height of the tallest tree that fits into `blocks`.
-    fn height_filling(&self, blocks: u64) -> u64 {
-        let mut level = 2;
-        let mut left = blocks.saturating_sub(1);
-        let mut height = 1;
-        while level < left {
-            left -= level;
-            level *= self.node;
-            height += 1;
-        }
-        height
-    }
-
-    /// Height of a tree whose root lies in an inode and has room for `root` pointers.
-    fn height_under_root(&self, records: u64, root: u64) -> u64 {
-        let mut blocks = records.div_ceil(self.leaf);
-        let mut height = 1;
-        while blocks > 1 {
-            blocks = if blocks <= root { 1 } else { blocks.div_ceil(self.node) };
-            height += 1;
-        }
-        height
-    }
-}
-
 /// Which rules a write or truncate is calculated by.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Era {
@@ -387,20 +245,16 @@ enum Era {
 }
 
 struct Calculator<'a> {
-    shape: &'a Shape,
-    heights: Heights,
+    geometry: &'a Geometry,
+    levels: MaxLevels,
     block: u64,
     sector: u64,
 }
 
 impl<'a> Calculator<'a> {
-    fn new(shape: &'a Shape, heights: Heights) -> Self {
-        Self {
-            shape,
-            heights,
-            block: u64::from(shape.block_size),
-            sector: u64::from(shape.sector_size),
-        }
+    fn new(geometry: &'a Geometry, levels: MaxLevels) -> Self {
+        let (block, sector) = (geometry.block_size.into(), geometry.sector_size.into());
+        Self { geometry, levels, block, sector }
     }
 
     fn buffers(&self, count: u64, size: u64) -> u64 {
@@ -417,63 +271,67 @@ impl<'a> Calculator<'a> {
 
     /// Inodes are logged with whole in-memory btree roots, headers included.
     fn inodes(&self, count: u64) -> u64 {
-        let size = u64::from(self.shape.inode_size);
+        let size = u64::from(self.geometry.inode.size);
         count * (4 * OPERATION_HEADER + INODE_LOG_FORMAT + size + 2 * LONG_BTREE_HEADER)
     }
 
     /// Btree blocks that allocating or freeing `extents` may change: two per level, the
     /// root once, in each tree of free space and reverse mappings.
     fn free_space_blocks(&self, extents: u64) -> u64 {
-        let mut blocks = extents * 2 * (2 * self.heights.allocation - 1);
-        if self.shape.reverse_mapping {
-            blocks += extents * (2 * self.heights.reverse_mapping - 1);
+        let mut blocks = extents * 2 * (2 * u64::from(self.levels.alloc) - 1);
+        if self.geometry.features.rmapbt {
+            blocks += extents * (2 * u64::from(self.levels.rmap) - 1);
         }
         blocks
     }
 
     fn reference_count_blocks(&self, extents: u64) -> u64 {
-        extents * (2 * self.heights.reference_count - 1)
+        extents * (2 * u64::from(self.levels.refcount) - 1)
     }
 
     /// Extent btree blocks that mapping `extents` more may need.
-    fn extent_btree_blocks(&self, extents: u64, height: u64) -> u64 {
-        let fanout = (self.block - SHORT_BTREE_HEADER) / 8;
-        extents.div_ceil(fanout - fanout / 2) * (height - 1)
+    fn extent_btree_blocks(&self, extents: u64, height: u32) -> u64 {
+        let fanout = u64::from(self.geometry.max_records(BtreeKind::Bno, true));
+        extents.div_ceil(fanout - fanout / 2) * u64::from(height - 1)
     }
 
     fn directory_blocks(&self) -> u64 {
-        u64::from((self.shape.directory_block_size / self.shape.block_size).max(1))
+        u64::from(self.geometry.dir.fs_blocks)
     }
 
     /// Blocks that one directory operation may change.
     fn directory_operation_blocks(&self) -> u64 {
         let per_block = self.directory_blocks();
         let depth = DA_NODE_MAX_DEPTH + 2;
-        depth * per_block + depth * self.extent_btree_blocks(per_block, self.heights.data_fork) + 1
+        depth * per_block + depth * self.extent_btree_blocks(per_block, self.levels.bmap_data) + 1
     }
 
     fn inode_btree(&self) -> u64 {
-        self.blocks(self.heights.inode) + self.blocks(self.free_space_blocks(1))
+        self.blocks(u64::from(self.levels.inobt)) + self.blocks(self.free_space_blocks(1))
     }
 
     fn free_inode_btree(&self) -> u64 {
-        if self.shape.free_inode_btree { self.inode_btree() } else { 0 }
+        if self.geometry.features.finobt { self.inode_btree() } else { 0 }
     }
 
     fn reference_counts(&self, extents: u64) -> u64 {
-        if !self.shape.reflink {
+        if !self.geometry.features.reflink {
             return 0;
         }
         self.sectors(extents) + self.blocks(self.reference_count_blocks(extents))
     }
 
     fn old_reference_counts(&self, extents: u64) -> u64 {
-        if self.shape.reflink { self.blocks(self.reference_count_blocks(extents)) } else { 0 }
+        if self.geometry.features.reflink {
+            self.blocks(self.reference_count_blocks(extents))
+        } else {
+            0
+        }
     }
 
     fn write(&self, era: Era) -> u64 {
         let map = self.inodes(1)
-            + self.blocks(self.heights.data_fork)
+            + self.blocks(self.levels.bmap_data.into())
             + self.sectors(3)
             + self.blocks(self.free_space_blocks(2));
         let free = self.sectors(5) + self.blocks(self.free_space_blocks(2));
@@ -485,7 +343,7 @@ impl<'a> Calculator<'a> {
     }
 
     fn truncate(&self, era: Era) -> u64 {
-        let unmap = self.inodes(1) + self.blocks(self.heights.data_fork + 1);
+        let unmap = self.inodes(1) + self.blocks(u64::from(self.levels.bmap_data) + 1);
         let free = self.sectors(9) + self.blocks(self.free_space_blocks(4));
         QUOTA
             + match era {
@@ -500,12 +358,16 @@ impl<'a> Calculator<'a> {
         self.write(era) + self.buffers(1, self.block - 1)
     }
 
+    fn inode_cluster(&self) -> u64 {
+        u64::from(self.geometry.inode.blocks_per_cluster) * self.block
+    }
+
     fn unlinked_add(&self) -> u64 {
-        self.sectors(1) + self.shape.inode_cluster_size()
+        self.sectors(1) + self.inode_cluster()
     }
 
     fn unlinked_remove(&self) -> u64 {
-        self.sectors(1) + 2 * self.shape.inode_cluster_size()
+        self.sectors(1) + 2 * self.inode_cluster()
     }
 
     fn inode_allocation(&self) -> u64 {
@@ -528,7 +390,7 @@ impl<'a> Calculator<'a> {
     /// Adds what parent pointers need: each transaction of the chain may change the
     /// attribute, and carries the intents that are still open.
     fn with_parent(&self, bytes: u64, attribute: u64, intents: u64) -> u64 {
-        QUOTA + if self.shape.parent_pointers { bytes.max(attribute) + intents } else { bytes }
+        QUOTA + if self.geometry.features.parent { bytes.max(attribute) + intents } else { bytes }
     }
 
     fn rename(&self, set: u64, remove: u64) -> u64 {
@@ -556,17 +418,17 @@ impl<'a> Calculator<'a> {
             + self.sectors(3)
             + self.unlinked_remove()
             + self.blocks(self.free_space_blocks(1))
-            + self.buffers(self.shape.inode_chunk_blocks(), 0)
+            + self.buffers(self.geometry.inode.alloc_blocks.into(), 0)
             + self.inode_btree()
             + self.free_inode_btree()
     }
 
     fn add_attribute_fork(&self) -> u64 {
-        let map = self.extent_btree_blocks(self.directory_blocks(), self.heights.data_fork);
+        let map = self.extent_btree_blocks(self.directory_blocks(), self.levels.bmap_data);
         QUOTA
             + self.inodes(1)
             + self.sectors(2)
-            + self.buffers(1, u64::from(self.shape.directory_block_size))
+            + self.buffers(1, u64::from(self.geometry.dir.block_size))
             + self.blocks(map + 1)
             + self.blocks(self.free_space_blocks(1))
     }
@@ -578,23 +440,23 @@ impl<'a> Calculator<'a> {
     fn attribute_remove(&self) -> u64 {
         let change = self.inodes(1)
             + self.blocks(DA_NODE_MAX_DEPTH)
-            + self.block * self.heights.attribute_fork
-            + self.buffers(self.heights.data_fork, 0);
+            + self.block * u64::from(self.levels.bmap_attr)
+            + self.buffers(self.levels.bmap_data.into(), 0);
         let free = self.sectors(5) + self.blocks(self.free_space_blocks(2));
         QUOTA + change.max(free)
     }
 
     fn attribute_fork_removal(&self) -> u64 {
-        let unmap = self.inodes(1) + self.blocks(self.heights.attribute_fork);
+        let unmap = self.inodes(1) + self.blocks(self.levels.bmap_attr.into());
         unmap.max(self.sectors(9) + self.blocks(self.free_space_blocks(4)))
     }
 
     fn all(&self, era: Era) -> Reservations {
         let permanent = Reservation::permanent;
         // One roll each for mapping, reference count and reverse mapping intents.
-        let (rmap, reflink) = (self.shape.reverse_mapping, self.shape.reflink);
+        let (rmap, reflink) = (self.geometry.features.rmapbt, self.geometry.features.reflink);
         let rolls = 2 + u32::from(rmap || reflink) + u32::from(reflink) + u32::from(rmap);
-        let parent_rolls = if self.shape.parent_pointers { 3 } else { 0 };
+        let parent_rolls = if self.geometry.features.parent { 3 } else { 0 };
         let attrsetm = permanent(self.attribute_set(), 3);
         let attrrm = permanent(self.attribute_remove(), 3);
         let (set, remove) = (attrsetm.log_bytes, attrrm.log_bytes);
@@ -617,14 +479,14 @@ impl<'a> Calculator<'a> {
             attrinval: permanent(self.attribute_fork_removal(), 1),
             attrsetm,
             attrsetrt: Reservation::single(
-                self.sectors(1) + self.blocks(self.heights.attribute_fork),
+                self.sectors(1) + self.blocks(self.levels.bmap_attr.into()),
                 0,
             ),
             attrrm,
             clearagi: Reservation::single(self.sectors(1), 0),
             growrtalloc: permanent(
                 self.sectors(2)
-                    + self.blocks(self.heights.data_fork)
+                    + self.blocks(self.levels.bmap_data.into())
                     + self.inodes(1)
                     + self.blocks(self.free_space_blocks(1)),
                 2,
@@ -646,11 +508,14 @@ impl<'a> Calculator<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::features::Version;
+    use crate::format::superblock::Dsb;
+    use zerocopy::FromZeros;
 
     /// One line of xfsprogs.txt.
     struct Case {
         options: &'static str,
-        shape: Shape,
+        geometry: Geometry,
         reservations: Vec<(u64, u32)>,
         largest: (u64, u32),
         minimum_log_blocks: u64,
@@ -663,44 +528,50 @@ mod tests {
 
     fn case(line: &'static str) -> Case {
         let columns: Vec<&str> = line.split('|').map(str::trim).collect();
-        let [options, shape, reservations, largest, minimum] = columns[..] else {
+        let [options, fields, reservations, largest, minimum] = columns[..] else {
             panic!("{line}")
         };
         let number = |word: &str| match word.strip_prefix("0x") {
             Some(hex) => u32::from_str_radix(hex, 16).unwrap(),
             None => word.parse().unwrap(),
         };
-        let shape: Vec<u32> = shape.split(' ').map(number).collect();
+        let fields: Vec<u32> = fields.split(' ').map(number).collect();
         let pair = |word: &str| {
             let (bytes, count) = word.split_once('*').unwrap();
             (bytes.parse().unwrap(), count.parse().unwrap())
         };
         Case {
             options,
-            shape: Shape {
-                block_size: shape[0],
-                sector_size: shape[1],
-                inode_size: shape[2],
-                directory_block_size: shape[3],
-                ag_blocks: shape[4],
-                inode_alignment: shape[5],
-                log_stripe_unit: shape[6],
-                free_inode_btree: shape[7] & 1 != 0,
-                reverse_mapping: shape[7] & 2 != 0,
-                reflink: shape[7] & 4 != 0,
-                large_extent_counts: shape[8] & 0x20 != 0,
-                parent_pointers: shape[8] & 0x80 != 0,
-            },
+            geometry: geometry(&fields),
             reservations: reservations.split(' ').map(pair).collect(),
             largest: pair(largest),
             minimum_log_blocks: minimum.parse().unwrap(),
         }
     }
 
+    /// The geometry of a filesystem of four groups that has these superblock fields.
+    fn geometry(fields: &[u32]) -> Geometry {
+        let [block, sector, inode, dir, agblocks, inoalignmt, logsunit, ro_compat, incompat] =
+            fields[..]
+        else {
+            panic!("{fields:?}")
+        };
+        let log = |size: u32| size.ilog2() as u8;
+        let mut sb = Dsb::new_zeroed();
+        (sb.blocklog, sb.sectlog, sb.inodelog) = (log(block), log(sector), log(inode));
+        (sb.inopblog, sb.dirblklog) = (log(block / inode), log(dir / block));
+        (sb.agblocks, sb.agblklog) = (agblocks.into(), log(agblocks.next_power_of_two()));
+        (sb.agcount, sb.dblocks) = (4.into(), (4 * u64::from(agblocks)).into());
+        (sb.inoalignmt, sb.logsunit) = (inoalignmt.into(), logsunit.into());
+        (sb.features_ro_compat, sb.features_incompat) = (ro_compat.into(), incompat.into());
+        sb.versionnum = Version::ALIGN.bits().into();
+        Geometry::new(&sb).unwrap()
+    }
+
     #[test]
     fn reservations_are_those_of_xfs_db() {
         for case in cases() {
-            let ours = Reservations::new(&case.shape).numbered();
+            let ours = Reservations::new(&case.geometry).numbered();
             for (number, (ours, theirs)) in ours.iter().zip(&case.reservations).enumerate() {
                 assert_eq!(
                     (ours.log_bytes, ours.log_count),
@@ -715,10 +586,10 @@ mod tests {
     #[test]
     fn smallest_log_is_that_of_mkfs() {
         for case in cases() {
-            let largest = case.shape.largest_reservation();
+            let largest = largest_reservation(&case.geometry);
             assert_eq!((largest.log_bytes, largest.log_count), case.largest, "{}", case.options);
             assert_eq!(
-                case.shape.minimum_log_blocks(),
+                minimum_log_blocks(&case.geometry),
                 case.minimum_log_blocks,
                 "{}",
                 case.options
