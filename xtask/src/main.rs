@@ -1,1 +1,52 @@
-fn main() {}
+//! Developer commands, run as `cargo xtask COMMAND`.
+#![forbid(unsafe_code)]
+
+mod install;
+mod peers;
+mod shell;
+mod test;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Developer commands of xfsprogs-rs.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Check format and lints, build everything, run all tests (sets up the peers first)
+    Test {
+        /// Only run tests whose name contains this
+        filter: Option<String>,
+    },
+    /// Install xfsprogs 7.2 and user-mode Linux from Debian into a cache directory, without root
+    Peers,
+    /// Build the programs optimised and install them; mkfs_xfs becomes mkfs.xfs
+    Install {
+        /// Directory that gets sbin/ with the programs
+        #[arg(long, default_value = "/usr/local")]
+        prefix: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Task::Test { filter } => test::run(filter.as_deref()),
+        Task::Peers => peers::set_up().map(drop),
+        Task::Install { prefix } => install::run(&prefix),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cargo xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
