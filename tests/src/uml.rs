@@ -19,6 +19,9 @@ use crate::peers::Peers;
 /// Where the image is mounted inside; scripts find it in `$MNT`.
 pub const POINT: &str = "/mnt/image";
 
+/// The kernel's memory in bytes.
+const MEMORY: u64 = 512 << 20;
+
 /// A script that takes longer is taken for a hang.
 const TIME_LIMIT: Duration = Duration::from_secs(300);
 
@@ -68,11 +71,12 @@ impl Uml {
         fs::write(dir.path().join("output"), "")?;
         let console = fs::File::create(dir.path().join("console"))?;
         let mut child = Command::new(&self.kernel)
-            .args(["mem=512M", "rootfstype=hostfs", "rw", "con=null", "con0=null,fd:1", "quiet"])
+            .arg(format!("mem={}M", MEMORY >> 20))
+            .args(["rootfstype=hostfs", "rw", "con=null", "con0=null,fd:1", "quiet"])
             .arg(format!("ubd0={}", fs::canonicalize(image)?.display()))
             .arg(format!("init={}", self.init.display()))
             .arg(format!("XFS_UML_DIR={}", dir.path().display()))
-            .env("TMPDIR", dir.path())
+            .env("TMPDIR", memory_directory().unwrap_or(dir.path()))
             .stdin(Stdio::null())
             .stdout(console.try_clone()?)
             .stderr(console)
@@ -88,6 +92,16 @@ impl Uml {
         let console = String::from_utf8_lossy(&read("console")).into_owned();
         bail!("user-mode Linux: {status}\n{output}\nits console:\n{console}")
     }
+}
+
+/// Where the kernel's memory goes, as an executable file: `/dev/shm` unless it is too small or
+/// not executable, as in many containers.
+fn memory_directory() -> Option<&'static Path> {
+    let shared = Path::new("/dev/shm");
+    let status = rustix::fs::statvfs(shared).ok()?;
+    let free = status.f_bavail.saturating_mul(status.f_frsize);
+    let executable = !status.f_flag.contains(rustix::fs::StatVfsMountFlags::NOEXEC);
+    (executable && free > 2 * MEMORY).then_some(shared)
 }
 
 /// Waits for the kernel to power off.

@@ -28,7 +28,9 @@ fn main() -> Result<()> {
 fn work(dir: &Path) -> Result<()> {
     // The machine's own /dev shows through hostfs; the disk is only in the kernel's devtmpfs.
     attach("proc", "/proc", "proc")?;
-    attach("devtmpfs", "/dev", "devtmpfs")?;
+    if !Path::new("/dev/ubda").exists() {
+        attach("devtmpfs", "/dev", "devtmpfs")?;
+    }
     attach("tmpfs", "/mnt", "tmpfs")?;
     fs::create_dir(POINT)?;
     attach("/dev/ubda", POINT, "xfs").context("mounting the image")?;
