@@ -73,6 +73,7 @@ impl Uml {
         let mut child = Command::new(&self.kernel)
             .arg(format!("mem={}M", MEMORY >> 20))
             .args(["rootfstype=hostfs", "rw", "con=null", "con0=null,fd:1", "quiet"])
+            .arg(format!("uml_dir={}/", dir.path().display()))
             .arg(format!("ubd0={}", fs::canonicalize(image)?.display()))
             .arg(format!("init={}", self.init.display()))
             .arg(format!("XFS_UML_DIR={}", dir.path().display()))
