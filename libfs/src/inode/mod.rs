@@ -4,10 +4,12 @@
 //! [`crate::transaction::Transaction`]; `log_item` encodes what changed for the log, and
 //! later the whole inode into its cluster buffer.
 
+pub mod bmap;
 pub mod cache;
 pub mod core;
 pub mod extent_map;
 pub mod fork;
+pub mod log_item;
 pub mod timestamps;
 
 pub use self::cache::{InodeCache, InodeRef};

@@ -1,0 +1,3 @@
+//! The data path and the namespace: what programs do with files.
+
+pub mod exchange;
