@@ -3,3 +3,5 @@
 
 #[path = "peers/harness.rs"]
 mod harness;
+#[path = "peers/mkfs.rs"]
+mod mkfs;

@@ -1,0 +1,336 @@
+//! mkfs_xfs against mkfs.xfs 7.2: the same bytes on the image, the same words on the
+//! screen, the same refusals.
+//!
+//! Every line of a table is one case: a size and options as typed. Both programs run in a
+//! directory of their own on a file `image`, with the environment that makes 7.2's output
+//! reproducible.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tests::ours;
+use tests::peers::{Peers, UUID};
+use tests::scratch::Scratch;
+use tests::skip::say;
+use tests::sparse::{create, same_bytes};
+
+/// A size as for `-d size=`, and further options.
+type Case = (&'static str, &'static str);
+
+const SIZES: &[Case] = &[
+    ("300m", ""),
+    ("301m", ""),
+    ("319m", ""),
+    ("400m", ""),
+    ("511m", ""),
+    ("512m", ""),
+    ("1g", ""),
+    ("1025m", ""),
+    ("3g", ""),
+    ("10g", ""),
+    ("33g", ""),
+    ("100g", ""),
+    ("500g", ""),
+    ("1t", ""),
+    ("2047g", ""),
+    ("4t", ""),
+    ("7t", ""),
+    ("15t", ""),
+];
+
+/// These need a tmpfs, which has no cheap zeroing: all but one name a small log.
+const HUGE: &[Case] = &[
+    ("17t", "-l size=64m"),
+    ("20t", "-l size=100m -b size=1k"),
+    ("33t", "-l size=64m -m rmapbt=0"),
+    ("50t", "-l size=64m -d agcount=64"),
+    ("64t", "-l size=64m -i size=1024"),
+    ("100t", "-l size=64m"),
+    ("100t", "-l size=128m -m reflink=0"),
+    ("100t", ""),
+];
+
+const BLOCKS: &[Case] = &[
+    ("300m", "-b size=1k"),
+    ("1g", "-b size=1k"),
+    ("1g", "-b size=2k"),
+    ("1g", "-b size=4k"),
+    ("1g", "-b size=8k"),
+    ("2g", "-b size=16k"),
+    ("2g", "-b size=32k"),
+    ("4g", "-b size=64k"),
+    ("100g", "-b size=64k"),
+    ("40g", "-b size=1k"),
+];
+
+const DATA: &[Case] = &[
+    ("1g", "-d agcount=2"),
+    ("1g", "-d agcount=3"),
+    ("2g", "-d agcount=16"),
+    ("10g", "-d agcount=100"),
+    ("1g", "-d agsize=80m"),
+    ("1g", "-d agsize=100m"),
+    ("4g", "-d agsize=1g"),
+    ("300g", "-d agsize=128m"),
+    ("1g", "-d size=500m"),
+    ("1g", "-d size=300m,agcount=4"),
+    ("3g", "-d size=2000m,agsize=333m"),
+    ("1g", "-d file=1,name=image,size=1g"),
+    ("1g", "-d sunit=128,swidth=512"),
+    ("10g", "-d su=64k,sw=4"),
+    ("1g", "-d noalign"),
+];
+
+const LOGS: &[Case] = &[
+    ("1g", "-l size=64m"),
+    ("1g", "-l size=65m"),
+    ("1g", "-l size=100m"),
+    ("2g", "-l size=200m"),
+    ("10g", "-l size=2038m"),
+    ("1g", "-l size=20000b"),
+    ("100g", "-l size=500m -b size=1k"),
+    ("4g", "-l agnum=2"),
+    ("1g", "-l internal=1,version=2"),
+    ("1g", "-l sunit=64"),
+    ("1g", "-l su=32k"),
+    ("1g", "-l lazy-count=1"),
+];
+
+const METADATA: &[Case] = &[
+    ("1g", "-m crc=1"),
+    ("1g", "-m finobt=0"),
+    ("1g", "-m finobt=0,inobtcount=0"),
+    ("1g", "-m rmapbt=0"),
+    ("1g", "-m reflink=0"),
+    ("1g", "-m rmapbt=0,reflink=0"),
+    ("1g", "-m bigtime=0"),
+    ("1g", "-m inobtcount=0"),
+    ("1g", "-m bigtime=0,inobtcount=0,reflink=0,rmapbt=0"),
+    ("1g", "-m uuid=89abcdef-0123-4567-89ab-cdef01234567"),
+    ("50g", "-m rmapbt=0,reflink=0"),
+    ("2t", "-m finobt=0,inobtcount=0,rmapbt=0"),
+    ("1g", "-m rmapbt=0 -b size=1k"),
+    ("1g", "-m reflink=0 -b size=64k"),
+];
+
+const INODES: &[Case] = &[
+    ("1g", "-i exchange=0"),
+    ("1g", "-i exchange=1"),
+    ("1g", "-i exchange=0 -n parent=0"),
+    ("1g", "-i nrext64=0"),
+    ("1g", "-i nrext64=1"),
+    ("1g", "-i size=1024"),
+    ("1g", "-i size=2048"),
+    ("1g", "-i size=1024 -b size=2k"),
+    ("1g", "-i sparse=0"),
+    ("1g", "-i sparse=0,size=1024,nrext64=0"),
+    ("1g", "-i maxpct=50"),
+    ("1g", "-i maxpct=0"),
+    ("1g", "-i perblock=4"),
+    ("1g", "-i attr=2,projid32bit=1"),
+    ("20g", "-i sparse=0 -b size=16k"),
+];
+
+const NAMING: &[Case] = &[
+    ("1g", "-n size=8k"),
+    ("1g", "-n size=64k"),
+    ("1g", "-n size=16k -b size=1k"),
+    ("1g", "-n ftype=1"),
+    ("1g", "-n version=ci"),
+    ("1g", "-n parent=0"),
+    ("1g", "-n parent=1"),
+    ("1g", "-L label"),
+    ("1g", "-L twelve-chars"),
+    ("1g", "-q"),
+    ("1g", "-K"),
+    ("1g", "-s size=4096"),
+    ("1g", "-N"),
+    ("1g", "-N -b size=1k -l size=100m"),
+];
+
+/// What both must refuse, leaving the file as it was.
+const REFUSED: &[Case] = &[
+    ("1m", ""),
+    ("100m", ""),
+    ("299m", ""),
+    ("1g", "-b size=3k"),
+    ("1g", "-b size=256"),
+    ("1g", "-b size=128k"),
+    ("1g", "-b size=4k -b size=4k"),
+    ("1g", "-b"),
+    ("1g", "-b bogus=1"),
+    ("1g", "-b log=11"),
+    ("1g", "-d size=2g"),
+    ("1g", "-d agcount=1"),
+    ("1g", "-d agcount=16"),
+    ("1g", "-d agsize=64m"),
+    ("1g", "-d file=1,name=image"),
+    ("1g", "-d agcount=4,agsize=256m"),
+    ("1g", "-d agsize=1m"),
+    ("1g", "-d agcount=1000"),
+    ("1g", "-d size=abc"),
+    ("1g", "-d agcount"),
+    ("1g", "-l size=1m"),
+    ("1g", "-l size=63m"),
+    ("1g", "-l size=3g"),
+    ("1g", "-m uuid=zebra"),
+    ("1g", "-m finobt=2"),
+    ("1g", "-m crc=0,finobt=1"),
+    ("1g", "-i size=256"),
+    ("1g", "-i size=1k"),
+    ("1g", "-i size=4096 -b size=4k"),
+    ("1g", "-i exchange=2"),
+    ("1g", "-n size=1k"),
+    ("1g", "-n size=128k"),
+    ("1g", "-L thirteen-char"),
+    ("1g", "-Z"),
+    ("1g", "more words"),
+];
+
+#[test]
+fn sizes() {
+    compare("sizes", SIZES);
+}
+
+#[test]
+fn huge_sizes() {
+    compare("huge sizes", HUGE);
+}
+
+#[test]
+fn block_sizes() {
+    compare("block sizes", BLOCKS);
+}
+
+#[test]
+fn data_options() {
+    compare("data options", DATA);
+}
+
+#[test]
+fn log_options() {
+    compare("log options", LOGS);
+}
+
+#[test]
+fn metadata_options() {
+    compare("metadata options", METADATA);
+}
+
+#[test]
+fn inode_options() {
+    compare("inode options", INODES);
+}
+
+#[test]
+fn naming_and_other_options() {
+    compare("naming and other options", NAMING);
+}
+
+#[test]
+fn refusals() {
+    compare("refusals", REFUSED);
+}
+
+#[test]
+fn an_existing_filesystem_is_kept() {
+    let Some(peers) = Peers::or_skip() else { return };
+    let scratch = Scratch::new().unwrap();
+    let image = scratch.path("image");
+    peers.mkfs(&image, 300 << 20, &["-L", "precious"]).unwrap();
+    let before = scratch.path("before");
+    tests::sparse::copy(&image, &before).unwrap();
+    let theirs = peers.output("mkfs.xfs", [&image]).unwrap();
+    let ours = ours::command("mkfs_xfs").arg(&image).output().unwrap();
+    assert_eq!(words(&ours), words(&theirs));
+    assert_eq!(same_bytes(&image, &before).unwrap(), None);
+    let output = ours::command("mkfs_xfs").arg("-f").arg(&image).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_ne!(same_bytes(&image, &before).unwrap(), None);
+    peers.assert_clean(&image);
+}
+
+/// Runs all cases of a table, then fails with those that differ.
+fn compare(name: &str, cases: &[Case]) {
+    let Some(peers) = Peers::or_skip() else { return };
+    let mut wrong = Vec::new();
+    for (size, options) in cases {
+        if let Err(difference) = compare_one(&peers, size, options) {
+            wrong.push(format!("size {size} {options}: {difference}"));
+        }
+    }
+    let same = cases.len() - wrong.len();
+    say(&format!("mkfs {name}: {same} of {} cases the same as xfsprogs 7.2", cases.len()));
+    assert!(wrong.is_empty(), "{} of {name} differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Runs both programs on a file of `size` and compares everything they did.
+fn compare_one(peers: &Peers, size: &str, options: &str) -> Result<(), String> {
+    let bytes = parse_size(size);
+    let scratch = Scratch::for_size(bytes).map_err(|error| error.to_string())?;
+    let their_dir = scratch.path("theirs");
+    let our_dir = scratch.path("ours");
+    let theirs = make(peers.command("mkfs.xfs"), &their_dir, bytes, options);
+    let ours = make(ours::command("mkfs_xfs"), &our_dir, bytes, options);
+    if words(&ours) != words(&theirs) {
+        return Err(format!("said\n{}\ninstead of\n{}", words(&ours), words(&theirs)));
+    }
+    let (left, right) = (our_dir.join("image"), their_dir.join("image"));
+    match same_bytes(&left, &right).map_err(|error| error.to_string())? {
+        None => Ok(()),
+        Some(difference) => {
+            let first = difference.first;
+            let (ours, theirs) = (bytes_at(&left, first), bytes_at(&right, first));
+            Err(format!("{difference:x?}\n  ours   {ours}\n  theirs {theirs}"))
+        }
+    }
+}
+
+/// Runs a mkfs in the new directory `dir` on a file `image` of `size` bytes.
+fn make(mut mkfs: Command, dir: &Path, size: u64, options: &str) -> Output {
+    std::fs::create_dir(dir).unwrap();
+    create(&dir.join("image"), size).unwrap();
+    if !options.contains("uuid=") {
+        mkfs.args(["-m", &format!("uuid={UUID}")]);
+    }
+    mkfs.args(options.split_whitespace());
+    if !options.contains("name=") {
+        mkfs.arg("image");
+    }
+    mkfs.current_dir(dir).output().unwrap()
+}
+
+/// Exit status and all that was printed, with the program's own name made the same.
+fn words(output: &Output) -> String {
+    let text = [&output.stdout[..], &output.stderr[..]].concat();
+    let text = String::from_utf8_lossy(&text).replace("mkfs_xfs", "mkfs.xfs");
+    // getopt's messages begin with the path the program was started by.
+    let lines = text.lines().map(|line| match line.split_once("/mkfs.xfs: ") {
+        Some((_, message)) => format!("mkfs.xfs: {message}"),
+        None => line.to_owned(),
+    });
+    format!("{}\n{}", output.status, lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// 16 bytes of a file in hexadecimal, from the 16-byte boundary at or before `offset`.
+fn bytes_at(path: &Path, offset: u64) -> String {
+    let start = offset / 16 * 16;
+    let mut bytes = [0; 16];
+    let _ = File::open(path).and_then(|file| file.read_exact_at(&mut bytes, start));
+    let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{start:#x}: {}", hex.join(" "))
+}
+
+/// A number with a suffix k, m, g or t.
+fn parse_size(text: &str) -> u64 {
+    let (number, unit) = text.split_at(text.len() - 1);
+    let shift = match unit {
+        "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        _ => panic!("size {text}"),
+    };
+    number.parse::<u64>().unwrap() << shift
+}
