@@ -1,45 +1,23 @@
 //! Extents of a file fork in memory, ordered by file offset.
 //!
-//! An [`Extent`] is one mapping of file blocks to filesystem blocks, decoded from the
-//! 128-bit record (`xfs_bmbt_rec`) that inodes and bmap btree leaves hold. An
-//! [`ExtentMap`] is all of a fork's mappings; every operation costs O(log n).
+//! An [`Extent`] is one mapping of file blocks to filesystem blocks. An [`ExtentMap`] is
+//! all of a fork's mappings; every operation costs O(log n).
 
 use std::collections::BTreeMap;
 
+use zerocopy::IntoBytes;
+
+use crate::format::extent::{DiskExtent, MAX_LEN};
 use crate::format::geometry::FsBlock;
 
-/// Most blocks one extent record can map: its count has 21 bits.
-pub const MAX_EXTENT_BLOCKS: u64 = (1 << 21) - 1;
-/// Bytes of an extent record on disk.
-pub const RECORD_BYTES: usize = 16;
-/// Bits of a file offset in a record.
-const OFFSET_BITS: u32 = 54;
-/// Bits of a block count in a record.
-const COUNT_BITS: u32 = 21;
-/// Bits of the start block that share a 64-bit word with the count.
-const LOW_BLOCK_BITS: u32 = 64 - COUNT_BITS;
-/// Bits of the start block that share a 64-bit word with the offset.
-const HIGH_BLOCK_BITS: u32 = 9;
+pub use crate::format::extent::Extent;
 
-/// File blocks `offset..offset + count` lie at filesystem blocks `block..block + count`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Extent {
-    /// First file block.
-    pub offset: u64,
-    /// First filesystem block.
-    pub block: FsBlock,
-    /// Blocks, 1 to [`MAX_EXTENT_BLOCKS`].
-    pub count: u64,
-    /// Allocated but never written: reads as zeros.
-    pub unwritten: bool,
-}
+/// Most blocks one extent record can map.
+pub const MAX_EXTENT_BLOCKS: u64 = MAX_LEN as u64;
+/// Bytes of an extent record on disk.
+pub const RECORD_BYTES: usize = size_of::<DiskExtent>();
 
 impl Extent {
-    /// The file block after the last one mapped.
-    pub fn end(&self) -> u64 {
-        self.offset.saturating_add(self.count)
-    }
-
     /// Whether file block `offset` is mapped by this extent.
     pub fn contains(&self, offset: u64) -> bool {
         (self.offset..self.end()).contains(&offset)
@@ -47,7 +25,7 @@ impl Extent {
 
     /// The filesystem block of file block `offset`, which must not be before the extent.
     pub fn block_at(&self, offset: u64) -> FsBlock {
-        FsBlock(self.block.0.saturating_add(offset.saturating_sub(self.offset)))
+        FsBlock(self.start.0.saturating_add(offset.saturating_sub(self.offset)))
     }
 
     /// The part of this extent inside file blocks `start..end`, if there is one.
@@ -56,8 +34,8 @@ impl Extent {
         let end = self.end().min(end);
         (offset < end).then(|| Extent {
             offset,
-            block: self.block_at(offset),
-            count: end - offset,
+            start: self.block_at(offset),
+            len: end - offset,
             unwritten: self.unwritten,
         })
     }
@@ -67,45 +45,17 @@ impl Extent {
     /// allocation group, because groups begin with headers that no file owns.
     pub fn joins(&self, next: &Extent) -> bool {
         self.end() == next.offset
-            && self.block.0.checked_add(self.count) == Some(next.block.0)
+            && self.start.0.checked_add(self.len) == Some(next.start.0)
             && self.unwritten == next.unwritten
-            && self.count.saturating_add(next.count) <= MAX_EXTENT_BLOCKS
+            && self.len.saturating_add(next.len) <= MAX_EXTENT_BLOCKS
     }
-
-    /// The record as stored on disk (big-endian). Values outside their bits are cut off;
-    /// extents that came through [`Extent::from_bytes`] or an allocation always fit.
-    pub fn to_bytes(&self) -> [u8; RECORD_BYTES] {
-        let high = u64::from(self.unwritten) << 63
-            | (self.offset & mask(OFFSET_BITS)) << HIGH_BLOCK_BITS
-            | (self.block.0 >> LOW_BLOCK_BITS) & mask(HIGH_BLOCK_BITS);
-        let low =
-            (self.block.0 & mask(LOW_BLOCK_BITS)) << COUNT_BITS | self.count & mask(COUNT_BITS);
-        (u128::from(high) << 64 | u128::from(low)).to_be_bytes()
-    }
-
-    /// Decodes a record as stored on disk. Any bits decode; see [`super::fork`] for checks.
-    pub fn from_bytes(bytes: [u8; RECORD_BYTES]) -> Self {
-        let whole = u128::from_be_bytes(bytes);
-        let (high, low) = ((whole >> 64) as u64, whole as u64);
-        let block = (high & mask(HIGH_BLOCK_BITS)) << LOW_BLOCK_BITS | low >> COUNT_BITS;
-        Extent {
-            offset: high >> HIGH_BLOCK_BITS & mask(OFFSET_BITS),
-            block: FsBlock(block),
-            count: low & mask(COUNT_BITS),
-            unwritten: high >> 63 != 0,
-        }
-    }
-}
-
-fn mask(bits: u32) -> u64 {
-    (1 << bits) - 1
 }
 
 /// What an [`ExtentMap`] keeps behind an extent's file offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Target {
-    block: FsBlock,
-    count: u32,
+    start: FsBlock,
+    len: u32,
     unwritten: bool,
 }
 
@@ -118,8 +68,8 @@ pub struct ExtentMap {
 }
 
 fn extent((&offset, target): (&u64, &Target)) -> Extent {
-    let Target { block, count, unwritten } = *target;
-    Extent { offset, block, count: count.into(), unwritten }
+    let Target { start, len, unwritten } = *target;
+    Extent { offset, start, len: len.into(), unwritten }
 }
 
 impl ExtentMap {
@@ -171,8 +121,8 @@ impl ExtentMap {
     /// Adds an extent, or replaces the one that begins at the same offset. The caller sees
     /// to it that no others overlap.
     pub fn insert(&mut self, new: Extent) {
-        let count = new.count.min(MAX_EXTENT_BLOCKS) as u32;
-        let target = Target { block: new.block, count, unwritten: new.unwritten };
+        let len = new.len.min(MAX_EXTENT_BLOCKS) as u32;
+        let target = Target { start: new.start, len, unwritten: new.unwritten };
         self.map.insert(new.offset, target);
     }
 
@@ -210,7 +160,7 @@ impl ExtentMap {
     /// The extents as stored in an inode.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.len() * RECORD_BYTES);
-        self.iter().for_each(|found| bytes.extend_from_slice(&found.to_bytes()));
+        self.iter().for_each(|found| bytes.extend_from_slice(found.encode().as_bytes()));
         bytes
     }
 }
@@ -219,22 +169,8 @@ impl ExtentMap {
 mod tests {
     use super::*;
 
-    fn ext(offset: u64, block: u64, count: u64, unwritten: bool) -> Extent {
-        Extent { offset, block: FsBlock(block), count, unwritten }
-    }
-
-    /// `xfs_db -c "inode N" -c "print u3.bmx" -c "type text" -c print` on an image that
-    /// Linux wrote: [startoff,startblock,blockcount,extentflag] and the bytes.
-    #[test]
-    fn records_are_as_linux_writes_them() {
-        let mut bytes = [0u8; 16];
-        bytes[7] = 0; // offset 0, block 24, 16 blocks, written
-        bytes[8..].copy_from_slice(&(24u64 << 21 | 16).to_be_bytes());
-        assert_eq!(Extent::from_bytes(bytes), ext(0, 24, 16, false));
-        assert_eq!(ext(0, 24, 16, false).to_bytes(), bytes);
-        let extreme = ext((1 << 54) - 1, (1 << 52) - 1, MAX_EXTENT_BLOCKS, true);
-        assert_eq!(extreme.to_bytes(), [0xff; 16]);
-        assert_eq!(Extent::from_bytes([0xff; 16]), extreme);
+    fn ext(offset: u64, start: u64, len: u64, unwritten: bool) -> Extent {
+        Extent { offset, start: FsBlock(start), len, unwritten }
     }
 
     #[test]
@@ -253,7 +189,7 @@ mod tests {
         assert_eq!(map.overlapping(14, 21).count(), 2);
         assert_eq!(map.overlapping(15, 20).count(), 0);
         assert_eq!(map.overlapping(24, 100).count(), 2);
-        assert_eq!(map.remove(20).unwrap().block, FsBlock(200));
+        assert_eq!(map.remove(20).unwrap().start, FsBlock(200));
         assert_eq!(map.len(), 2);
     }
 

@@ -6,115 +6,29 @@
 
 use super::extent_map::{Extent, ExtentMap, RECORD_BYTES};
 use crate::format::btree_block::{BtreeKind, Header};
-use crate::format::geometry::{FsBlock, Geometry};
+use crate::format::extent::{records, root_space};
+use crate::format::geometry::{Geometry, Ino};
 use crate::{At, Error, Result};
 
+pub use crate::format::extent::Root as BtreeRoot;
 pub use crate::format::geometry::Fork as WhichFork;
+pub use crate::format::inode::ForkFormat;
 
-/// Bytes of an inode core on disk; forks begin behind it.
-pub const CORE_BYTES: usize = 176;
-/// Bytes of the header of a btree root inside an inode (`xfs_bmdr_block`).
-const DISK_ROOT_HEADER: usize = 4;
 /// Bytes of a key, and of a pointer.
 const WORD: usize = 8;
 
 const NAME: &str = "inode fork";
 
-/// Where a fork keeps its contents; the numbers are those of `di_format`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum ForkFormat {
-    /// Device number.
-    Dev = 0,
-    /// Bytes inside the inode.
-    Local = 1,
-    /// Extent records inside the inode.
-    Extents = 2,
-    /// Root of a btree of extent records.
-    Btree = 3,
-}
-
-impl ForkFormat {
-    /// The format with this number, if forks of files on the data device can have it.
-    pub fn from_number(number: u8) -> Option<Self> {
-        [Self::Dev, Self::Local, Self::Extents, Self::Btree]
-            .into_iter()
-            .find(|&format| format as u8 == number)
-    }
-}
-
-/// Root of a fork's extent btree: an inner block that lives in the inode.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct BtreeRoot {
-    /// Height above the leaves, at least 1.
-    pub level: u16,
-    /// Lowest file block below each pointer.
-    pub keys: Vec<u64>,
-    /// Child blocks, as many as keys.
-    pub ptrs: Vec<FsBlock>,
-}
-
 impl BtreeRoot {
-    /// Most children that fit a root in a fork of `fork_bytes`.
-    pub fn max_records(fork_bytes: usize) -> usize {
-        fork_bytes.saturating_sub(DISK_ROOT_HEADER) / (2 * WORD)
-    }
-
-    /// Decodes the root from a fork as it lies in a disk inode.
-    ///
-    /// # Errors
-    ///
-    /// An error is returned if level, count or a pointer is impossible.
-    pub fn decode(geo: &Geometry, ino: u64, which: WhichFork, fork: &[u8]) -> Result<Self> {
-        let bad = |why: String| Error::corrupt("extent btree root", At::Inode(ino), why);
-        let word16 = |at: usize| fork.get(at..)?.first_chunk().map(|b| u16::from_be_bytes(*b));
-        let word64 = |at: usize| fork.get(at..)?.first_chunk().map(|b| u64::from_be_bytes(*b));
-        let (Some(level), Some(count)) = (word16(0), word16(2)) else {
-            return Err(bad(format!("the fork has {} bytes", fork.len())));
-        };
-        let highest = match which {
-            WhichFork::Data => geo.max_levels.bmap_data,
-            WhichFork::Attr => geo.max_levels.bmap_attr,
-        };
-        if level == 0 || u32::from(level) > highest {
-            return Err(bad(format!("level {level}, expected 1 to {highest}")));
-        }
-        let max = Self::max_records(fork.len());
-        if count == 0 || usize::from(count) > max {
-            return Err(bad(format!("{count} children, expected 1 to {max}")));
-        }
-        let mut root = BtreeRoot { level, keys: Vec::new(), ptrs: Vec::new() };
-        for index in 0..usize::from(count) {
-            let key = word64(DISK_ROOT_HEADER + index * WORD).unwrap_or_default();
-            let ptr = word64(DISK_ROOT_HEADER + (max + index) * WORD).unwrap_or_default();
-            if !geo.valid_fsb(FsBlock(ptr)) {
-                return Err(bad(format!("child {index} is block {ptr}")));
-            }
-            root.keys.push(key);
-            root.ptrs.push(FsBlock(ptr));
-        }
-        Ok(root)
-    }
-
-    /// The root as it lies in a disk inode with a fork of `fork_bytes`.
-    pub fn to_disk(&self, fork_bytes: usize) -> Vec<u8> {
-        let max = Self::max_records(fork_bytes).max(self.keys.len());
-        let mut out = vec![0; DISK_ROOT_HEADER + 2 * max * WORD];
-        out[..2].copy_from_slice(&self.level.to_be_bytes());
-        out[2..4].copy_from_slice(&(self.keys.len() as u16).to_be_bytes());
-        self.write_words(&mut out, DISK_ROOT_HEADER, max);
-        out
-    }
-
     /// The root as Linux logs it: a whole btree block, header and all, with room for
     /// exactly its children.
     pub fn to_log(&self, geo: &Geometry, ino: u64) -> Vec<u8> {
         let kind = BtreeKind::Bmap;
-        let mut out = vec![0; kind.header_len() + 2 * self.keys.len() * WORD];
+        let mut out = vec![0; kind.header_len() + 2 * self.children.len() * WORD];
         let header = Header {
             magic: kind.magic(),
             level: self.level,
-            numrecs: self.keys.len() as u16,
+            numrecs: self.children.len() as u16,
             left: None,
             right: None,
             blkno: u64::MAX,
@@ -125,19 +39,13 @@ impl BtreeRoot {
         // The buffer was made long enough and the long form takes any owner.
         let written = header.write(&mut out, kind);
         debug_assert!(written.is_ok());
-        self.write_words(&mut out, kind.header_len(), self.keys.len());
+        let (keys, ptrs) = out[kind.header_len()..].split_at_mut(self.children.len() * WORD);
+        let slots = keys.chunks_exact_mut(WORD).zip(ptrs.chunks_exact_mut(WORD));
+        for ((key, ptr), (offset, block)) in slots.zip(&self.children) {
+            key.copy_from_slice(&offset.to_be_bytes());
+            ptr.copy_from_slice(&block.0.to_be_bytes());
+        }
         out
-    }
-
-    fn write_words(&self, out: &mut [u8], start: usize, max: usize) {
-        for (index, key) in self.keys.iter().enumerate() {
-            let at = start + index * WORD;
-            out[at..at + WORD].copy_from_slice(&key.to_be_bytes());
-        }
-        for (index, ptr) in self.ptrs.iter().enumerate() {
-            let at = start + (max + index) * WORD;
-            out[at..at + WORD].copy_from_slice(&ptr.0.to_be_bytes());
-        }
     }
 }
 
@@ -209,16 +117,16 @@ impl InodeFork {
                     return Err(bad(format!("{nextents} extents in a space for {room}")));
                 }
                 let mut map = ExtentMap::new();
-                for record in bytes.chunks_exact(RECORD_BYTES).take(nextents as usize) {
-                    let record = record.first_chunk().copied().unwrap_or_default();
-                    push_checked(geo, ino, which, &mut map, Extent::from_bytes(record))?;
+                for record in records(bytes).iter().take(nextents as usize) {
+                    push_checked(geo, ino, which, &mut map, Extent::decode(record))?;
                 }
                 Ok(InodeFork::Extents(map))
             }
             ForkFormat::Btree => {
-                let root = BtreeRoot::decode(geo, ino, which, bytes)?;
+                let root = BtreeRoot::decode(bytes, geo, Ino(ino), which)?;
                 Ok(InodeFork::Btree { root, map: None, count: nextents })
             }
+            ForkFormat::Uuid | ForkFormat::MetaBtree => Err(bad(format!("format {format:?}"))),
         }
     }
 
@@ -290,7 +198,7 @@ impl InodeFork {
             InodeFork::Dev(_) => 4,
             InodeFork::Local(bytes) => bytes.len(),
             InodeFork::Extents(map) => map.len() * RECORD_BYTES,
-            InodeFork::Btree { root, .. } => DISK_ROOT_HEADER + 2 * WORD * root.keys.len(),
+            InodeFork::Btree { root, .. } => root_space(root.children.len()),
         }
     }
 
@@ -301,7 +209,13 @@ impl InodeFork {
             InodeFork::Dev(dev) => dev.to_be_bytes().to_vec(),
             InodeFork::Local(bytes) => bytes.clone(),
             InodeFork::Extents(map) => map.to_bytes(),
-            InodeFork::Btree { root, .. } => root.to_disk(fork_bytes),
+            InodeFork::Btree { root, .. } => {
+                let mut bytes = vec![0; fork_bytes.max(root_space(root.children.len()))];
+                // Cannot fail: there is room.
+                let encoded = root.encode(&mut bytes);
+                debug_assert!(encoded.is_ok());
+                bytes
+            }
         }
     }
 
@@ -328,29 +242,25 @@ pub fn push_checked(
     map: &mut ExtentMap,
     new: Extent,
 ) -> Result<()> {
-    let ok = geo.valid_fsb_extent(new.block, new.count)
-        && geo.valid_file_range(new.offset, new.count)
-        && !(new.unwritten && which == WhichFork::Attr)
-        && map.push(new);
-    if ok {
+    new.verify(geo, Ino(ino), which, false)?;
+    if map.push(new) {
         return Ok(());
     }
-    let Extent { offset, block, count, unwritten } = new;
-    let state = if unwritten { ", unwritten" } else { "" };
-    let why = format!("extent of {count} blocks at file block {offset}, block {block}{state}");
+    let why = format!("extent at file block {} is not behind the one before", new.offset);
     Err(Error::corrupt(NAME, At::Inode(ino), why))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::geometry::FsBlock;
 
     #[test]
     fn root_places_pointers_behind_room_for_all_keys() {
-        let root = BtreeRoot { level: 1, keys: vec![0, 7], ptrs: vec![FsBlock(20), FsBlock(30)] };
-        let disk = root.to_disk(336);
-        assert_eq!(BtreeRoot::max_records(336), 20);
-        assert_eq!(disk.len(), 4 + 320);
+        let root = BtreeRoot { level: 1, children: vec![(0, FsBlock(20)), (7, FsBlock(30))] };
+        let fork = InodeFork::Btree { root, map: None, count: 9 };
+        let disk = fork.to_disk(336);
+        assert_eq!(disk.len(), 336);
         assert_eq!(&disk[..4], &[0, 1, 0, 2]);
         assert_eq!(&disk[12..20], &7u64.to_be_bytes());
         assert_eq!(&disk[4 + 160..4 + 168], &20u64.to_be_bytes());
