@@ -1,1 +1,19 @@
+//! XFS v5 in userspace: the on-disk format, a real journal, and files on top of it.
+//!
+//! The modules are layers; each uses only those above it in this list.
+//! ARCHITECTURE.md describes them and the rules between them.
+#![forbid(unsafe_code)]
 
+pub mod buffer;
+pub mod device;
+pub mod error;
+pub mod file;
+pub mod format;
+pub mod inode;
+pub mod journal;
+pub mod mount;
+pub mod space;
+pub mod transaction;
+pub mod xattr;
+
+pub use error::{At, Corrupt, Errno, Error, Result};
