@@ -1,3 +1,28 @@
-//! The log: records, head and tail, reading, recovery, and writing.
+//! The log: where it begins and ends, what it holds, and how it is replayed.
+//!
+//! The log is a ring of 512-byte blocks. Each pass over the ring is a cycle; the blocks
+//! of a record carry the cycle they were written in, so the place where the cycle drops
+//! by one is the *head*, where the next record goes. The last record before it names the
+//! *tail*, the first record that recovery needs.
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | [`area`] | blocks of the ring, wherever it lies |
+//! | [`record`] | one record, checked and unstamped; walking from record to record |
+//! | [`head`] | finds head and tail, torn records at the head included |
+//! | [`reader`] | puts transactions together out of the records' operations |
+//! //! | [`writer`] | writes checkpoints |
+//! | [`clear`] | empties the log, or closes it with an unmount record |
 
+pub mod area;
+pub mod clear;
+pub mod head;
+pub mod reader;
+pub mod record;
 pub mod writer;
+
+pub use area::LogArea;
+pub use clear::{clear_stale_blocks, write_unmount_record, zero_log};
+pub use head::{LogEnds, LogState, find_ends};
+pub use reader::{RecoveredTransaction, TransactionReader};
+pub use record::{Record, RecordReader};

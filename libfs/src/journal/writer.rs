@@ -162,7 +162,8 @@ impl LogWriter {
         let stream = bytes + (regions + 3) * OP_HEADER as u64 + 16;
         let payload = self.payload_capacity() as u64 - 2 * OP_HEADER as u64;
         let records = stream.div_ceil(payload) + 1;
-        stream + records * (self.record_size - self.payload_capacity() + OP_HEADER) as u64
+        stream
+            + records * (self.record_size - self.payload_capacity() + OP_HEADER) as u64
             + 2 * self.round_to as u64
     }
 
