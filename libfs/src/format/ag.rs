@@ -2,7 +2,9 @@
 //! in the three sectors after the group's superblock.
 
 use super::geometry::Geometry;
-use super::{Check, NULL_AGBLOCK, NULL_AGINO, assert_layout, overlay, overlay_mut};
+use super::{
+    Check, NULL_AGBLOCK, NULL_AGINO, assert_layout, overlay, overlay_mut, slice_of, slice_of_mut,
+};
 use crate::{At, Result};
 use zerocopy::byteorder::big_endian::{U32, U64};
 use zerocopy::byteorder::little_endian::U32 as LeU32;
@@ -282,14 +284,5 @@ impl<'a> Agfl<'a> {
 /// An error is returned if `sector` is too short for the header.
 pub fn agfl_entries_mut(sector: &mut [u8]) -> Result<&mut [U32]> {
     overlay_mut::<AgflHeader>(sector, "AGFL", At::Byte(0))?;
-    let rest = sector.get_mut(size_of::<AgflHeader>()..).unwrap_or_default();
-    let whole = rest.len() / 4 * 4;
-    let entries = rest.get_mut(..whole).unwrap_or_default();
-    <[U32]>::mut_from_bytes(entries).map_err(|_| Check::new("AGFL", At::Byte(0)).fail("unreadable"))
-}
-
-/// As many `T` as fit in `bytes`.
-pub(crate) fn slice_of<T: FromBytes + Immutable + KnownLayout + Unaligned>(bytes: &[u8]) -> &[T] {
-    let count = bytes.len().checked_div(size_of::<T>()).unwrap_or(0);
-    <[T]>::ref_from_prefix_with_elems(bytes, count).map_or(&[], |(slice, _)| slice)
+    Ok(slice_of_mut(sector, size_of::<AgflHeader>()))
 }

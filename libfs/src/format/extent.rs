@@ -110,7 +110,7 @@ impl Extent {
 
 /// The records at the start of `bytes`, as many as fit.
 pub fn records(bytes: &[u8]) -> &[DiskExtent] {
-    super::ag::slice_of(bytes)
+    super::slice_of(bytes)
 }
 
 /// Decodes and checks the first `count` records in `bytes`: each by itself, and all in

@@ -6,9 +6,13 @@
 //! caller that only wants to look (xfs_db) can skip either.
 
 pub mod ag;
+pub mod attr;
 pub mod btree_block;
 pub mod btree_record;
 pub mod checksum;
+pub mod da;
+pub mod dir;
+pub mod dquot;
 pub mod extent;
 pub mod features;
 pub mod geometry;
@@ -16,6 +20,7 @@ pub mod inode;
 pub mod log;
 pub mod log_reservation;
 pub mod superblock;
+pub mod symlink;
 
 use crate::{At, Error, Result};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -124,3 +129,22 @@ macro_rules! assert_layout {
     };
 }
 pub(crate) use assert_layout;
+
+/// As many `T` as fit in `bytes` from `offset` on, to be changed in place.
+pub(crate) fn slice_of_mut<T>(bytes: &mut [u8], offset: usize) -> &mut [T]
+where
+    T: FromBytes + IntoBytes + Immutable + KnownLayout + Unaligned,
+{
+    let rest = bytes.get_mut(offset..).unwrap_or_default();
+    let count = rest.len().checked_div(size_of::<T>()).unwrap_or(0);
+    match <[T]>::mut_from_prefix_with_elems(rest, count) {
+        Ok((slice, _)) => slice,
+        Err(_) => &mut [],
+    }
+}
+
+/// As many `T` as fit in `bytes`.
+pub(crate) fn slice_of<T: FromBytes + Immutable + KnownLayout + Unaligned>(bytes: &[u8]) -> &[T] {
+    let count = bytes.len().checked_div(size_of::<T>()).unwrap_or(0);
+    <[T]>::ref_from_prefix_with_elems(bytes, count).map_or(&[], |(slice, _)| slice)
+}
