@@ -171,7 +171,11 @@ impl BufferCache {
     }
 
     /// Two different buffers, the second for writing.
-    pub(crate) fn pair_mut(&mut self, source: BufferId, target: BufferId) -> Option<(&[u8], &mut [u8])> {
+    pub(crate) fn pair_mut(
+        &mut self,
+        source: BufferId,
+        target: BufferId,
+    ) -> Option<(&[u8], &mut [u8])> {
         let [source, target] =
             self.slots.get_disjoint_mut([source.0 as usize, target.0 as usize]).ok()?;
         Some((&source.as_ref()?.data, &mut target.as_mut()?.data))

@@ -3,90 +3,10 @@
 //! What describes a fork (its format, its number of extents) lives with the fork, so that
 //! there is one truth; [`super::Inode`] joins both when it is encoded.
 
-use super::timestamps::Timestamp;
+use crate::format::inode::{DiFlags, DiFlags2, Dinode, Timestamp, mode};
 use bitflags::bitflags;
 
-/// Inode size-independent length of the core of a version 3 inode in bytes.
-pub const CORE_SIZE: usize = 176;
-
-/// File type bits of a mode (`S_IFMT`).
-pub const S_IFMT: u16 = 0o170_000;
-/// Socket.
-pub const S_IFSOCK: u16 = 0o140_000;
-/// Symbolic link.
-pub const S_IFLNK: u16 = 0o120_000;
-/// Regular file.
-pub const S_IFREG: u16 = 0o100_000;
-/// Block device.
-pub const S_IFBLK: u16 = 0o060_000;
-/// Directory.
-pub const S_IFDIR: u16 = 0o040_000;
-/// Character device.
-pub const S_IFCHR: u16 = 0o020_000;
-/// Named pipe.
-pub const S_IFIFO: u16 = 0o010_000;
-/// Set user ID.
-pub const S_ISUID: u16 = 0o4000;
-/// Set group ID.
-pub const S_ISGID: u16 = 0o2000;
-/// Group may execute.
-pub const S_IXGRP: u16 = 0o010;
-
 bitflags! {
-    /// `di_flags`.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-    pub struct InodeFlags: u16 {
-        /// The data lies on the realtime device.
-        const REALTIME = 1 << 0;
-        /// Space was preallocated: blocks beyond the end of the file are meant.
-        const PREALLOC = 1 << 1;
-        /// Realtime bitmap of the new kind.
-        const NEWRTBM = 1 << 2;
-        /// Cannot be changed.
-        const IMMUTABLE = 1 << 3;
-        /// Can only be appended to.
-        const APPEND = 1 << 4;
-        /// Every write is synchronous.
-        const SYNC = 1 << 5;
-        /// Access times are not recorded.
-        const NOATIME = 1 << 6;
-        /// xfsdump leaves it out.
-        const NODUMP = 1 << 7;
-        /// New files in this directory are [`InodeFlags::REALTIME`].
-        const RTINHERIT = 1 << 8;
-        /// New files in this directory belong to the same project.
-        const PROJINHERIT = 1 << 9;
-        /// No symbolic links can be made in this directory.
-        const NOSYMLINKS = 1 << 10;
-        /// `extsize` is a hint for the allocator.
-        const EXTSIZE = 1 << 11;
-        /// New files in this directory inherit `extsize`.
-        const EXTSZINHERIT = 1 << 12;
-        /// xfs_fsr leaves it alone.
-        const NODEFRAG = 1 << 13;
-        /// The allocator keeps files of this directory together.
-        const FILESTREAM = 1 << 14;
-        const _ = !0;
-    }
-
-    /// `di_flags2`.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-    pub struct InodeFlags2: u64 {
-        /// Direct access to persistent memory.
-        const DAX = 1 << 0;
-        /// Blocks may be shared with other files.
-        const REFLINK = 1 << 1;
-        /// `cowextsize` is a hint for copy-on-write allocations.
-        const COWEXTSIZE = 1 << 2;
-        /// Timestamps are 64-bit nanoseconds.
-        const BIGTIME = 1 << 3;
-        /// Extent counts are 48 and 32 bits.
-        const NREXT64 = 1 << 4;
-        /// A file that holds metadata.
-        const METADATA = 1 << 5;
-        const _ = !0;
-    }
-
     /// Which parts of an inode a log item holds (`XFS_ILOG_*`).
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
     pub struct InodeLogFlags: u32 {
@@ -125,11 +45,11 @@ impl InodeLogFlags {
 }
 
 /// The fixed part of an inode, in host byte order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InodeCore {
     /// File type and permissions; 0 if the inode is free.
     pub mode: u16,
-    /// Kind of metadata file, with [`InodeFlags2::METADATA`].
+    /// Kind of metadata file, with [`DiFlags2::METADATA`].
     pub metatype: u16,
     /// Owner.
     pub uid: u32,
@@ -159,9 +79,9 @@ pub struct InodeCore {
     /// 0 if there is no attribute fork.
     pub forkoff: u8,
     /// Flags.
-    pub flags: InodeFlags,
+    pub flags: DiFlags,
     /// More flags.
-    pub flags2: InodeFlags2,
+    pub flags2: DiFlags2,
     /// Generation: changes whenever the inode number is used again.
     pub generation: u32,
     /// Number of changes.
@@ -169,38 +89,133 @@ pub struct InodeCore {
 }
 
 impl InodeCore {
+    /// A free inode of generation `generation`.
+    pub fn free(generation: u32) -> Self {
+        let never = Timestamp::default();
+        InodeCore {
+            mode: 0,
+            metatype: 0,
+            uid: 0,
+            gid: 0,
+            nlink: 0,
+            projid: 0,
+            atime: never,
+            mtime: never,
+            ctime: never,
+            crtime: never,
+            size: 0,
+            nblocks: 0,
+            extsize: 0,
+            cowextsize: 0,
+            forkoff: 0,
+            flags: DiFlags::empty(),
+            flags2: DiFlags2::empty(),
+            generation,
+            changecount: 0,
+        }
+    }
+
+    /// Decodes the core of a disk inode that was verified.
+    pub fn decode(disk: &Dinode) -> Self {
+        let time = |bits: u64| Timestamp::decode(bits, disk.has_bigtime());
+        InodeCore {
+            mode: disk.mode.get(),
+            metatype: disk.metatype.get(),
+            uid: disk.uid.get(),
+            gid: disk.gid.get(),
+            nlink: disk.nlink.get(),
+            projid: disk.projid(),
+            atime: time(disk.atime.get()),
+            mtime: time(disk.mtime.get()),
+            ctime: time(disk.ctime.get()),
+            crtime: time(disk.crtime.get()),
+            size: disk.size.get(),
+            nblocks: disk.nblocks.get(),
+            extsize: disk.extsize.get(),
+            cowextsize: disk.cowextsize.get(),
+            forkoff: disk.forkoff,
+            flags: disk.di_flags(),
+            flags2: disk.di_flags2(),
+            generation: disk.gen_.get(),
+            changecount: disk.changecount.get(),
+        }
+    }
+
+    /// Encodes the core as a disk inode; the forks' fields are for [`super::Inode`] to fill
+    /// in, and the link of the unlinked list is none.
+    pub(super) fn encode(&self, ino: u64, uuid: [u8; 16], lsn: u64) -> Dinode {
+        let time = |moment: Timestamp| moment.encode(self.has_bigtime()).into();
+        Dinode {
+            magic: crate::format::inode::MAGIC.into(),
+            mode: self.mode.into(),
+            version: 3,
+            format: 0,
+            metatype: self.metatype.into(),
+            uid: self.uid.into(),
+            gid: self.gid.into(),
+            nlink: self.nlink.into(),
+            projid_lo: (self.projid as u16).into(),
+            projid_hi: ((self.projid >> 16) as u16).into(),
+            big_nextents: 0.into(),
+            atime: time(self.atime),
+            mtime: time(self.mtime),
+            ctime: time(self.ctime),
+            size: self.size.into(),
+            nblocks: self.nblocks.into(),
+            extsize: self.extsize.into(),
+            nextents: 0.into(),
+            anextents: 0.into(),
+            forkoff: self.forkoff,
+            aformat: 0,
+            dmevmask: 0.into(),
+            dmstate: 0.into(),
+            flags: self.flags.bits().into(),
+            gen_: self.generation.into(),
+            next_unlinked: crate::format::NULL_AGINO.into(),
+            crc: 0.into(),
+            changecount: self.changecount.into(),
+            lsn: lsn.into(),
+            flags2: self.flags2.bits().into(),
+            cowextsize: self.cowextsize.into(),
+            pad2: [0; 12],
+            crtime: time(self.crtime),
+            ino: ino.into(),
+            uuid,
+        }
+    }
+
     /// File type bits of the mode.
     pub fn file_type(&self) -> u16 {
-        self.mode & S_IFMT
+        self.mode & mode::TYPE
     }
 
     /// Whether it is a directory.
     pub fn is_dir(&self) -> bool {
-        self.file_type() == S_IFDIR
+        self.file_type() == mode::DIR
     }
 
     /// Whether it is a regular file.
     pub fn is_regular(&self) -> bool {
-        self.file_type() == S_IFREG
+        self.file_type() == mode::REGULAR
     }
 
     /// Whether it is a symbolic link.
     pub fn is_symlink(&self) -> bool {
-        self.file_type() == S_IFLNK
+        self.file_type() == mode::SYMLINK
     }
 
     /// Whether it is a device, pipe or socket.
     pub fn is_special(&self) -> bool {
-        matches!(self.file_type(), S_IFBLK | S_IFCHR | S_IFIFO | S_IFSOCK)
+        matches!(self.file_type(), mode::BLOCK | mode::CHAR | mode::FIFO | mode::SOCKET)
     }
 
     /// Whether timestamps are stored as 64-bit nanoseconds.
     pub fn has_bigtime(&self) -> bool {
-        self.flags2.contains(InodeFlags2::BIGTIME)
+        self.flags2.contains(DiFlags2::BIGTIME)
     }
 
     /// Whether extent counts are the large ones.
     pub fn has_large_extent_counts(&self) -> bool {
-        self.flags2.contains(InodeFlags2::NREXT64)
+        self.flags2.contains(DiFlags2::NREXT64)
     }
 }

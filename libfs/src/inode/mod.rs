@@ -10,13 +10,15 @@ pub mod core;
 pub mod extent_map;
 pub mod fork;
 pub mod log_item;
+pub mod read;
 pub mod timestamps;
 
 pub use self::cache::{InodeCache, InodeRef};
-pub use self::core::{InodeCore, InodeFlags, InodeFlags2, InodeLogFlags};
+pub use self::core::{InodeCore, InodeLogFlags};
 pub use self::fork::{InodeFork, WhichFork};
 pub use self::timestamps::{Clock, Timestamp};
 use crate::format::geometry::Geometry;
+pub use crate::format::inode::{DiFlags, DiFlags2};
 use crate::format::log::Lsn;
 
 /// What of an inode is not in its place on the device yet.
@@ -25,8 +27,6 @@ pub struct InodeLogState {
     /// Everything changed since the inode was last written in place (or queued for it):
     /// each log item holds all of this, so the newest item is enough for recovery.
     pub fields: InodeLogFlags,
-    /// Changed by the running transaction.
-    pub in_transaction: InodeLogFlags,
     /// In the committed item list, to be logged by the next checkpoint.
     pub in_cil: bool,
     /// Where in the log the oldest change lies that is not in place: the log's tail cannot
@@ -38,11 +38,24 @@ pub struct InodeLogState {
     pub stale: bool,
 }
 
+/// Where an inode lies: in which buffer, and where in that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InodePlace {
+    /// Disk address of the inode cluster, in 512-byte units.
+    pub daddr: u64,
+    /// Length of the cluster in bytes.
+    pub len: u32,
+    /// Byte offset of the inode in the cluster.
+    pub offset: u32,
+}
+
 /// An inode in memory.
 #[derive(Debug, Clone)]
 pub struct Inode {
     /// Inode number.
     pub ino: u64,
+    /// Where it lies on the device.
+    pub place: InodePlace,
     /// The fixed part.
     pub core: InodeCore,
     /// Contents, or where they are.
@@ -67,8 +80,7 @@ impl Inode {
 
     /// Whether memory for it can be given back.
     pub fn is_droppable(&self) -> bool {
-        let clean = self.log.fields.is_empty() && !self.log.in_cil && self.log.tail_lsn.is_none();
-        (clean || self.log.stale && !self.log.in_cil) && self.opens == 0 && self.cow.is_none()
+        !self.log.in_cil && self.log.tail_lsn.is_none() && self.opens == 0 && self.cow.is_none()
     }
 
     /// One of the two forks on disk.
@@ -89,7 +101,7 @@ impl Inode {
 
     /// Bytes that a fork has in the inode.
     pub fn fork_size(&self, geo: &Geometry, which: WhichFork) -> usize {
-        let literal = literal_area(geo);
+        let literal = (geo.inode.size as usize).saturating_sub(crate::format::inode::CORE_SIZE);
         let boundary = usize::from(self.core.forkoff) * 8;
         match which {
             WhichFork::Data if boundary == 0 => literal,
@@ -98,9 +110,4 @@ impl Inode {
             WhichFork::Attr => literal.saturating_sub(boundary),
         }
     }
-}
-
-/// Bytes of an inode behind its core, which the two forks share.
-pub fn literal_area(geo: &Geometry) -> usize {
-    (geo.inode.size as usize).saturating_sub(core::CORE_SIZE)
 }

@@ -265,7 +265,10 @@ impl Transaction<'_> {
 }
 
 fn recover_ops(mount: &mut Mount, intent: &IntentItem) -> Result<Vec<DeferredOp>> {
-    fn into<T: Deferred + Into<DeferredOp>>(mount: &mut Mount, i: &IntentItem) -> Result<Vec<DeferredOp>> {
+    fn into<T: Deferred + Into<DeferredOp>>(
+        mount: &mut Mount,
+        i: &IntentItem,
+    ) -> Result<Vec<DeferredOp>> {
         Ok(T::recover(mount, i)?.into_iter().map(Into::into).collect())
     }
     match intent.kind() {

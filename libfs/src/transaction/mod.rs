@@ -124,7 +124,13 @@ impl<'m> Transaction<'m> {
     }
 
     /// Copies `range` of one buffer to byte `target` of another and logs the target.
-    pub fn copy_between(&mut self, source: BufferId, range: Range<usize>, to: BufferId, target: usize) {
+    pub fn copy_between(
+        &mut self,
+        source: BufferId,
+        range: Range<usize>,
+        to: BufferId,
+        target: usize,
+    ) {
         if source == to {
             return self.copy_within_buffer(to, range, target);
         }

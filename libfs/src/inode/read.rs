@@ -1,0 +1,113 @@
+//! Getting inodes from the device into memory.
+
+use super::{Inode, InodeCore, InodeLogState, InodePlace, InodeRef};
+use crate::buffer::BufferKind;
+use crate::format::checksum;
+use crate::format::geometry::{Fork as WhichFork, Geometry, Ino};
+use crate::format::inode::{CRC_OFFSET, Dinode};
+use crate::inode::fork::InodeFork;
+use crate::mount::Mount;
+use crate::{At, Errno, Error, Result};
+
+impl InodePlace {
+    /// Where inode `ino` lies, if there is one.
+    pub fn of(geo: &Geometry, ino: u64) -> Self {
+        let (daddr, len, offset) = geo.inode_buffer(Ino(ino), None);
+        InodePlace { daddr, len: len as u32, offset: offset as u32 }
+    }
+
+    /// The bytes of the inode in its buffer.
+    pub fn range(&self, geo: &Geometry) -> std::ops::Range<usize> {
+        let start = self.offset as usize;
+        start..start + geo.inode.size as usize
+    }
+}
+
+impl Mount {
+    /// The inode with number `ino`, which a directory or other metadata names.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL if the filesystem cannot have such an inode, ENOENT if it is free,
+    /// [`Error::Corrupt`] if what lies there is not a sound inode, [`Error::Io`].
+    pub fn iget(&mut self, ino: u64) -> Result<InodeRef> {
+        if let Some(found) = self.inodes.find(ino) {
+            let inode = self.inode(found);
+            if inode.is_free() || inode.log.stale {
+                return Err(Error::os(Errno::ENOENT, format!("inode {ino} is free")));
+            }
+            return Ok(found);
+        }
+        if !self.geo.valid_ino(Ino(ino)) {
+            return Err(Error::os(Errno::EINVAL, format!("there is no inode {ino}")));
+        }
+        let inode = self.read_inode(ino)?;
+        if inode.is_free() {
+            return Err(Error::os(Errno::ENOENT, format!("inode {ino} is free")));
+        }
+        Ok(self.inodes.insert(inode))
+    }
+
+    /// Reads and decodes an inode, free or not.
+    fn read_inode(&mut self, ino: u64) -> Result<Inode> {
+        let place = InodePlace::of(&self.geo, ino);
+        let cluster = self.read_buffer(place.daddr, place.len, BufferKind::InodeCluster)?;
+        let bytes = self
+            .buffer(cluster)
+            .get(place.range(&self.geo))
+            .ok_or_else(|| Error::corrupt("inode", At::Inode(ino), "outside of its cluster"))?;
+        Inode::decode(&self.geo, ino, place, bytes)
+    }
+}
+
+impl Inode {
+    /// Decodes inode `ino` from `bytes`, all of it.
+    ///
+    /// # Errors
+    ///
+    /// An error is returned if the checksum, a field or a fork is wrong.
+    pub fn decode(geo: &Geometry, ino: u64, place: InodePlace, bytes: &[u8]) -> Result<Self> {
+        checksum::check(bytes, CRC_OFFSET, "inode", At::Inode(ino))?;
+        let disk = Dinode::view(bytes, Ino(ino))?;
+        disk.verify(geo, Ino(ino))?;
+        let core = InodeCore::decode(disk);
+        let mut inode = Inode::empty(ino, place, core);
+        if inode.is_free() {
+            return Ok(inode);
+        }
+        inode.data = decode_fork(geo, ino, disk, WhichFork::Data, bytes)?;
+        if disk.forkoff != 0 {
+            inode.attr = Some(decode_fork(geo, ino, disk, WhichFork::Attr, bytes)?);
+        }
+        Ok(inode)
+    }
+
+    /// An inode with nothing in its forks.
+    pub(crate) fn empty(ino: u64, place: InodePlace, core: InodeCore) -> Self {
+        Inode {
+            ino,
+            place,
+            core,
+            data: InodeFork::default(),
+            attr: None,
+            cow: None,
+            log: InodeLogState::default(),
+            opens: 0,
+        }
+    }
+}
+
+fn decode_fork(
+    geo: &Geometry,
+    ino: u64,
+    disk: &Dinode,
+    which: WhichFork,
+    bytes: &[u8],
+) -> Result<InodeFork> {
+    let number = disk.format_number(which);
+    let format = disk.fork_format(which).ok_or_else(|| {
+        Error::Incompatible(format!("inode {ino} has a fork of format {number}, which is unknown"))
+    })?;
+    let count = disk.extent_count(which);
+    InodeFork::decode(geo, ino, which, format, count, disk.size.get(), disk.fork(which, bytes))
+}
