@@ -1,6 +1,8 @@
 //! Developer commands, run as `cargo xtask COMMAND`.
 #![forbid(unsafe_code)]
 
+mod bench;
+mod demo;
 mod install;
 mod peers;
 mod shell;
@@ -26,6 +28,20 @@ enum Task {
         /// Only run tests whose name contains this
         filter: Option<String>,
     },
+    /// Exchange two files on an image, cut the power in the middle, replay the log
+    Demo,
+    /// Measure against xfsprogs 7.2 and Linux; prints a table with ratios
+    Bench {
+        /// Only run benchmarks whose name contains this
+        #[arg(default_value = "")]
+        filter: String,
+        /// Directory for the images [default: the temporary directory]
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        /// How often each side of each benchmark runs
+        #[arg(long, default_value_t = 5)]
+        runs: usize,
+    },
     /// Install xfsprogs 7.2 and user-mode Linux from Debian into a cache directory, without root
     Peers,
     /// Build the programs optimised and install them; mkfs_xfs becomes mkfs.xfs
@@ -39,6 +55,8 @@ enum Task {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Task::Test { filter } => test::run(filter.as_deref()),
+        Task::Demo => demo::run(),
+        Task::Bench { filter, dir, runs } => bench::run(&filter, dir.as_deref(), runs),
         Task::Peers => peers::set_up().map(drop),
         Task::Install { prefix } => install::run(&prefix),
     };
