@@ -4,6 +4,7 @@
 //! ARCHITECTURE.md describes them and the rules between them.
 #![forbid(unsafe_code)]
 
+pub mod btree;
 pub mod buffer;
 pub mod device;
 pub mod error;
