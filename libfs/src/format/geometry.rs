@@ -293,7 +293,7 @@ impl Geometry {
                 block_log: dirlog,
                 fs_blocks: 1 << sb.dirblklog,
                 leaf_block: DIR_SPACE >> blocklog,
-                free_block: 2 * DIR_SPACE >> blocklog,
+                free_block: (2 * DIR_SPACE) >> blocklog,
             },
             log: log_geometry(sb),
             max_levels: MaxLevels::default(),

@@ -365,7 +365,7 @@ impl Superblock {
         check.that(sb.imax_pct <= 100, || format!("imax_pct is {}", sb.imax_pct))?;
         if sb.incompat().contains(Incompat::SPINODES) {
             let (whole, part) = (sb.inoalignmt.get(), sb.spino_align.get());
-            let chunk = u32::from(sb.inodesize.get()) * 64 >> sb.blocklog;
+            let chunk = (u32::from(sb.inodesize.get()) * 64) >> sb.blocklog;
             check.equal("inoalignmt", whole, chunk)?;
             check.that(part == 0 || whole.is_multiple_of(part), || {
                 format!("spino_align {part} does not divide inoalignmt {whole}")
