@@ -11,7 +11,8 @@
 //! | [`record`] | one record, checked and unstamped; walking from record to record |
 //! | [`head`] | finds head and tail, torn records at the head included |
 //! | [`reader`] | puts transactions together out of the records' operations |
-//! //! | [`writer`] | writes checkpoints |
+//! //! | [`recovery`] | replays them |
+//! | [`writer`] | writes checkpoints |
 //! | [`clear`] | empties the log, or closes it with an unmount record |
 
 pub mod area;
@@ -19,6 +20,7 @@ pub mod clear;
 pub mod head;
 pub mod reader;
 pub mod record;
+pub mod recovery;
 pub mod writer;
 
 pub use area::LogArea;

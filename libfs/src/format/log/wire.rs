@@ -25,6 +25,14 @@ impl LogEndian {
         }
     }
 
+    /// The number that two bytes in this order are.
+    pub const fn u16(self, bytes: [u8; 2]) -> u16 {
+        match self {
+            LogEndian::Little => u16::from_le_bytes(bytes),
+            LogEndian::Big => u16::from_be_bytes(bytes),
+        }
+    }
+
     /// The value of `h_fmt` for this order.
     pub const fn format(self) -> u32 {
         match self {
