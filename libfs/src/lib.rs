@@ -16,5 +16,6 @@ pub mod mount;
 pub mod space;
 pub mod transaction;
 pub mod xattr;
+pub mod mkfs;
 
 pub use error::{At, Corrupt, Errno, Error, Result};

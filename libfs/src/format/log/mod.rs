@@ -8,6 +8,7 @@
 //!
 //! Facts from `xfs_log_format.h` of xfsprogs 7.2.
 
+pub mod clean;
 pub mod intent;
 pub mod item;
 pub mod record;
@@ -15,6 +16,7 @@ pub mod wire;
 
 use std::fmt;
 
+pub use clean::clean_record;
 pub use intent::{
     AttrIntent, AttrOperation, DoneItem, ExchangeIntent, FreeExtent, IntentItem, IntentKind,
     MapExtent, PhysicalExtent,
