@@ -12,10 +12,10 @@ pub mod file;
 pub mod format;
 pub mod inode;
 pub mod journal;
+pub mod mkfs;
 pub mod mount;
 pub mod space;
 pub mod transaction;
 pub mod xattr;
-pub mod mkfs;
 
 pub use error::{At, Corrupt, Errno, Error, Result};
