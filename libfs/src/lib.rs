@@ -7,6 +7,7 @@
 pub mod btree;
 pub mod buffer;
 pub mod device;
+pub mod dir;
 pub mod error;
 pub mod file;
 pub mod format;

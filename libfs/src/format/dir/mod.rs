@@ -145,7 +145,7 @@ pub fn hash_entry(name: &[u8], geo: &Geometry) -> u32 {
     if geo.features.ascii_ci { hash_name_ignoring_case(name) } else { hash_name(name) }
 }
 
-fn fold_case(byte: u8) -> u8 {
+pub(crate) fn fold_case(byte: u8) -> u8 {
     match byte {
         b'A'..=b'Z' | 0xc0..=0xd6 | 0xd8..=0xde => byte + 32,
         _ => byte,
