@@ -5,14 +5,17 @@
 //! dirty, as after a power cut.
 
 use std::path::Path;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::linux::Mount;
+use crate::linux::{Linux, Mount};
+use crate::ours;
 use crate::peers::Peers;
+use crate::workload::Workload;
 
 /// What happens to the log's contents in memory at the cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +30,14 @@ impl Cut {
     /// Both kinds.
     pub const ALL: [Cut; 2] = [Cut::DropLog, Cut::FlushLog];
 
+    /// The word for it on the program `workload`'s command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Cut::DropLog => "drop",
+            Cut::FlushLog => "flush",
+        }
+    }
+
     /// Cuts the filesystem mounted at `root` off.
     ///
     /// # Errors
@@ -39,6 +50,39 @@ impl Cut {
         };
         peers.io(root, &[command]).map(drop)
     }
+}
+
+impl FromStr for Cut {
+    type Err = anyhow::Error;
+
+    fn from_str(word: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|cut| cut.word() == word);
+        found.with_context(|| format!("a cut is drop or flush, not {word}"))
+    }
+}
+
+/// Mounts `image` under either Linux, runs a workload and cuts the power within it; `image`
+/// then has a dirty log.
+///
+/// # Errors
+///
+/// From mounting, the workload's preparations or the cut.
+pub fn within(
+    linux: &Linux,
+    peers: &Peers,
+    image: &Path,
+    workload: Workload,
+    seed: u64,
+    cut: Cut,
+) -> Result<()> {
+    let program = ours::path("workload")?;
+    let script = format!(
+        "XFS_PEERS_DIR='{}' exec '{}' {workload} \"$MNT\" {seed} {}",
+        peers.directory().display(),
+        program.display(),
+        cut.word()
+    );
+    linux.script(image, &script).map(drop)
 }
 
 /// Mounts `image`, runs `work` on its root, cuts the power and unmounts; `image` then has a

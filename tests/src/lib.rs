@@ -7,6 +7,7 @@
 //! | [`linux`] | a Linux kernel that mounts an image: the machine's own, or user-mode Linux |
 //! | [`uml`] | user-mode Linux on its own: no root needed |
 //! | [`crash`] | images a real kernel left behind when its power was cut |
+//! | [`workload`] | what goes on when the power is cut |
 //! | [`manifest`] | everything a tree of files holds, as comparable lines |
 //! | [`sparse`] | comparing and copying images of up to 100 TiB without reading their holes |
 //! | [`ours`] | this workspace's own programs |
@@ -24,3 +25,4 @@ pub mod scratch;
 pub mod skip;
 pub mod sparse;
 pub mod uml;
+pub mod workload;

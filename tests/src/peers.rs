@@ -75,6 +75,11 @@ impl Peers {
         crate::skip::or_skip(Self::find())
     }
 
+    /// The peers directory.
+    pub fn directory(&self) -> &Path {
+        &self.dir
+    }
+
     /// The directory with the packages' files.
     pub fn prefix(&self) -> PathBuf {
         self.dir.join("prefix")

@@ -7,3 +7,5 @@ mod format_accepts_linux;
 mod harness;
 #[path = "peers/mkfs.rs"]
 mod mkfs;
+#[path = "peers/recovery.rs"]
+mod recovery;
