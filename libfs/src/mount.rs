@@ -237,6 +237,16 @@ impl Mount {
         self.intent_id
     }
 
+    /// Takes note of an intent that recovery found at `lsn`: it holds the tail until its done
+    /// item is in the log, and its id is not used again.
+    pub(crate) fn note_recovered_intent(&mut self, id: u64, lsn: Lsn) {
+        self.logged.insert_intent(id, lsn);
+        // Linux uses kernel addresses, which have the top bit set; ours count up.
+        if id < 1 << 63 {
+            self.intent_id = self.intent_id.max(id);
+        }
+    }
+
     fn log_size(&self) -> u64 {
         self.log.as_ref().map_or(0, LogWriter::size)
     }

@@ -8,6 +8,7 @@
 //! | [`uml`] | user-mode Linux on its own: no root needed |
 //! | [`crash`] | images a real kernel left behind when its power was cut |
 //! | [`workload`] | what goes on when the power is cut |
+//! | [`enumerate`] | every state a power cut can leave, from a recording of device writes |
 //! | [`manifest`] | everything a tree of files holds, as comparable lines |
 //! | [`sparse`] | comparing and copying images of up to 100 TiB without reading their holes |
 //! | [`ours`] | this workspace's own programs |
@@ -17,6 +18,7 @@
 #![deny(missing_docs)]
 
 pub mod crash;
+pub mod enumerate;
 pub mod linux;
 pub mod manifest;
 pub mod ours;

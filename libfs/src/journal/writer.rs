@@ -128,6 +128,13 @@ impl LogWriter {
         })
     }
 
+    /// Keeps to the record size of an earlier writer whose records recovery may still have to
+    /// read: it takes the number of header blocks of all records from the first of them.
+    pub fn set_record_size(&mut self, bytes: u32) {
+        let least = self.round_to.max(record::MIN_RECORD_SIZE);
+        self.record_size = (bytes as usize).clamp(least, MAX_RECORD_SIZE);
+    }
+
     /// Size of the log in bytes.
     pub fn size(&self) -> u64 {
         u64::from(self.blocks) * BASIC_BLOCK as u64
