@@ -160,8 +160,9 @@ fn open_intents(peers: &Peers, image: &Path) -> Result<BTreeSet<&'static str>> {
     let output = peers.output("xfs_logprint", ["-t".as_ref(), image.as_os_str()])?;
     let log = String::from_utf8_lossy(&output.stdout).into_owned();
     let identifiers = |kind: &str| -> BTreeSet<String> {
-        let lines = log.lines().filter(|line| line.starts_with(kind));
-        lines.filter_map(|line| line.split_once("id: ")).map(|(_, id)| id.to_owned()).collect()
+        let lines = log.lines().filter(|line| line.trim_start().starts_with(kind));
+        let ids = lines.filter_map(|line| line.split_once("id:"));
+        ids.map(|(_, id)| id.trim().to_owned()).collect()
     };
     let open = KINDS.into_iter().filter(|(intent, done)| {
         identifiers(intent).difference(&identifiers(done)).next().is_some()
