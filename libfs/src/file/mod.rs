@@ -1,3 +1,61 @@
 //! The data path and the namespace: what programs do with files.
+//!
+//! File data is written straight to the device, before the transaction that makes it
+//! visible commits; a checkpoint makes data durable before it writes the log. New blocks
+//! are allocated unwritten and become written when their data is there, so a crash shows
+//! old contents or new contents, never what the blocks held before.
 
 pub mod exchange;
+pub mod mappings;
+mod read;
+mod truncate;
+mod write;
+
+pub use exchange::{ExchangeFlags, ExchangeIntent, ExchangeRequest, exchange_range};
+pub use read::read;
+pub use truncate::truncate;
+pub use write::{allocate_range, write};
+
+use crate::format::inode::DiFlags;
+use crate::inode::{InodeLogFlags, InodeRef};
+use crate::mount::Mount;
+use crate::transaction::Transaction;
+use crate::{Errno, Error, Result};
+
+/// Largest file in bytes.
+pub const MAX_SIZE: u64 = i64::MAX as u64;
+
+/// Fails unless `inode` is a regular file whose data is on the data device.
+fn check_regular(mount: &Mount, inode: InodeRef) -> Result<()> {
+    let core = &mount.inode(inode).core;
+    if core.is_dir() {
+        return Err(Error::os(Errno::EISDIR, "reading or writing data"));
+    }
+    if !core.is_regular() {
+        return Err(Error::os(Errno::EINVAL, "this is not a regular file"));
+    }
+    if core.flags.contains(DiFlags::REALTIME) {
+        return Err(Error::Incompatible("the file's data is on a realtime device".into()));
+    }
+    Ok(())
+}
+
+/// Fails unless the data of `inode` may be changed.
+fn check_writable(mount: &Mount, inode: InodeRef) -> Result<()> {
+    mount.check_writable()?;
+    check_regular(mount, inode)?;
+    if mount.inode(inode).core.flags.contains(DiFlags::IMMUTABLE) {
+        return Err(Error::os(Errno::EPERM, "the file is immutable"));
+    }
+    Ok(())
+}
+
+/// The contents changed: sets both times and raises the change count, logged.
+fn touch(tp: &mut Transaction<'_>, inode: InodeRef) {
+    let now = tp.clock.now();
+    let core = &mut tp.inode_mut(inode).core;
+    core.mtime = now;
+    core.ctime = now;
+    core.changecount = core.changecount.wrapping_add(1);
+    tp.log_inode(inode, InodeLogFlags::CORE);
+}

@@ -5,6 +5,7 @@
 //! later the whole inode into its cluster buffer.
 
 pub mod bmap;
+pub mod bmbt;
 pub mod cache;
 pub mod core;
 pub mod extent_map;

@@ -1,0 +1,167 @@
+//! Exchanging the contents of two files, all or nothing (`XFS_IOC_EXCHANGE_RANGE`).
+//!
+//! Nothing is copied: the mappings of the two ranges change places, pair by pair, in a
+//! chain of transactions that recovery finishes once the first of them is in the log.
+
+mod checks;
+mod intent;
+mod pairs;
+
+pub use intent::ExchangeIntent;
+
+use bitflags::bitflags;
+
+use crate::Result;
+use crate::format::inode::DiFlags2;
+use crate::format::log::intent::exchange_flags;
+use crate::inode::bmap;
+use crate::inode::{InodeLogFlags, InodeRef, WhichFork};
+use crate::mount::Mount;
+use crate::transaction::Transaction;
+
+bitflags! {
+    /// What an exchange should do (`XFS_EXCHANGE_RANGE_*`).
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+    pub struct ExchangeFlags: u64 {
+        /// Exchange everything up to the ends of both files, and the sizes; the length is
+        /// not looked at.
+        const TO_EOF = 1 << 0;
+        /// Everything is durable on return.
+        const DSYNC = 1 << 1;
+        /// Only check whether it could be done.
+        const DRY_RUN = 1 << 2;
+        /// Leave out what is a hole or unwritten in file 1.
+        const FILE1_WRITTEN = 1 << 3;
+        const _ = !0;
+    }
+}
+
+/// Two ranges to exchange. Offsets and length are in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExchangeRequest {
+    /// First file.
+    pub file1: InodeRef,
+    /// Where its range begins.
+    pub file1_offset: u64,
+    /// Second file; may be the first one.
+    pub file2: InodeRef,
+    /// Where its range begins.
+    pub file2_offset: u64,
+    /// Length of both ranges.
+    pub length: u64,
+    /// How.
+    pub flags: ExchangeFlags,
+}
+
+/// Exchanges two ranges of files. After an error or a crash either everything was exchanged
+/// or nothing.
+///
+/// # Errors
+///
+/// As Linux: EOPNOTSUPP if the filesystem does not have the feature; EISDIR, EINVAL if one
+/// is not a regular file; EPERM if one is immutable; EINVAL for unknown flags, for offsets
+/// beyond the end of the files or not at a block, for a length that is not in whole blocks
+/// and does not end with both files, and for overlapping ranges of one file; EFBIG if a
+/// file would have too many extents; ENOSPC if there are too few blocks for the extent
+/// and reverse mapping trees.
+pub fn exchange_range(mount: &mut Mount, request: &ExchangeRequest) -> Result<()> {
+    mount.check_writable()?;
+    if let Some(intent) = prepare(mount, request)? {
+        let dry = request.flags.contains(ExchangeFlags::DRY_RUN);
+        run(mount, intent, dry)?;
+    }
+    if request.flags.contains(ExchangeFlags::DSYNC) {
+        mount.checkpoint()?;
+    }
+    Ok(())
+}
+
+/// Checks the request and turns it into blocks; `None` if it is empty.
+fn prepare(mount: &mut Mount, request: &ExchangeRequest) -> Result<Option<ExchangeIntent>> {
+    let length = checks::check(mount, request)?;
+    let blocks = mount.geo.blocks_for(length);
+    if blocks == 0 {
+        return Ok(None);
+    }
+    let (one, two) = (mount.inode(request.file1), mount.inode(request.file2));
+    let mut intent = ExchangeIntent {
+        inode1: request.file1,
+        inode2: request.file2,
+        ino1: one.ino,
+        ino2: two.ino,
+        generation1: one.core.generation,
+        generation2: two.core.generation,
+        which: WhichFork::Data,
+        start1: request.file1_offset >> mount.geo.block_log,
+        start2: request.file2_offset >> mount.geo.block_log,
+        blocks,
+        flags: 0,
+        size1: two.core.size,
+        size2: one.core.size,
+    };
+    if request.flags.contains(ExchangeFlags::TO_EOF) {
+        intent.flags |= exchange_flags::SET_SIZES;
+    }
+    if request.flags.contains(ExchangeFlags::FILE1_WRITTEN) {
+        intent.flags |= exchange_flags::INO1_WRITTEN;
+    }
+    bmap::load(mount, request.file1, WhichFork::Data)?;
+    bmap::load(mount, request.file2, WhichFork::Data)?;
+    intent.flags |= reflink_cleared(mount, &intent)?;
+    Ok(Some(intent))
+}
+
+/// Which file loses its reflink flag: when whole files change places and just one of them
+/// may have shared blocks, so that afterwards just the other one may.
+fn reflink_cleared(mount: &Mount, intent: &ExchangeIntent) -> Result<u64> {
+    let reflink = |inode| mount.inode(inode).core.flags2.contains(DiFlags2::REFLINK);
+    let (one, two) = (reflink(intent.inode1), reflink(intent.inode2));
+    if one == two || intent.has(exchange_flags::INO1_WRITTEN) {
+        return Ok(0);
+    }
+    let whole = |inode, start| -> Result<bool> {
+        let map = bmap::extents(mount, inode, WhichFork::Data)?;
+        Ok(start == 0 && bmap::last_offset(map) <= intent.blocks)
+    };
+    if !whole(intent.inode1, intent.start1)? || !whole(intent.inode2, intent.start2)? {
+        return Ok(0);
+    }
+    Ok(if one { exchange_flags::CLEAR_INO1_REFLINK } else { exchange_flags::CLEAR_INO2_REFLINK })
+}
+
+fn run(mount: &mut Mount, intent: ExchangeIntent, dry: bool) -> Result<()> {
+    let estimate = pairs::estimate(mount, &intent)?;
+    pairs::check_counts(mount, &intent, &estimate)?;
+    let reservation = mount.reservations.write;
+    let mut tp = Transaction::begin(mount, reservation, estimate.blocks)?;
+    if dry {
+        return Ok(());
+    }
+    super::touch(&mut tp, intent.inode1);
+    if intent.inode1 != intent.inode2 {
+        super::touch(&mut tp, intent.inode2);
+    }
+    prepare_inodes(&mut tp, &intent);
+    tp.defer(intent);
+    tp.commit()
+}
+
+/// Gives both files the flags that the mappings they are about to get need: shared blocks
+/// if either may have some, and extent counts as large as they can be.
+fn prepare_inodes(tp: &mut Transaction<'_>, intent: &ExchangeIntent) {
+    let both = [intent.inode1, intent.inode2];
+    let mut wanted = DiFlags2::empty();
+    for inode in both {
+        wanted |= tp.inode(inode).core.flags2 & DiFlags2::REFLINK;
+    }
+    if tp.geo.features.nrext64 {
+        wanted |= DiFlags2::NREXT64;
+    }
+    for inode in both {
+        let flags = &mut tp.inode_mut(inode).core.flags2;
+        if !flags.contains(wanted) {
+            *flags |= wanted;
+            tp.log_inode(inode, InodeLogFlags::CORE);
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Taking blocks for a file, and giving them back.
+
+use super::edit::{self, ReverseMapping};
+use super::intent::change_block_count;
+use super::{Mapping, Target, blocks, mapping_at};
+use crate::format::geometry::{FsBlock, Geometry, Ino};
+use crate::format::inode::DiFlags;
+use crate::inode::extent_map::{Extent, ExtentMap, MAX_EXTENT_BLOCKS};
+use crate::inode::{InodeRef, WhichFork};
+use crate::transaction::Transaction;
+use crate::{At, Error, Result};
+
+/// Extents that one transaction unmaps at most: what its log reservation is made for
+/// (`XFS_ITRUNC_MAX_EXTENTS`).
+pub const UNMAPS_PER_TRANSACTION: usize = 2;
+
+/// Blocks that a fork's btree may need when one extent is added
+/// (`XFS_EXTENTADD_SPACE_RES`): part of the reservation of every allocating transaction.
+pub fn btree_blocks(geo: &Geometry, which: WhichFork) -> u64 {
+    let height = match which {
+        WhichFork::Data => geo.max_levels.bmap_data,
+        WhichFork::Attr => geo.max_levels.bmap_attr,
+    };
+    u64::from(height.saturating_sub(1))
+}
+
+/// Blocks that a fork's btree may need when `extents` extents are added, each in the worst
+/// place (`XFS_NEXTENTADD_SPACE_RES`).
+pub fn btree_blocks_for(geo: &Geometry, which: WhichFork, extents: u64) -> u64 {
+    let kind = crate::format::btree_block::BtreeKind::Bmap;
+    let per_leaf = geo.max_records(kind, true).saturating_sub(geo.min_records(kind, true)).max(1);
+    extents.div_ceil(u64::from(per_leaf)).saturating_mul(btree_blocks(geo, which))
+}
+
+/// What to allocate.
+#[derive(Debug, Clone, Copy)]
+pub struct Request {
+    /// For whom.
+    pub inode: InodeRef,
+    /// For which fork.
+    pub which: WhichFork,
+    /// First file block; it and those after it must not be mapped.
+    pub offset: u64,
+    /// Fewest blocks to take.
+    pub min: u64,
+    /// Most blocks to take, for `offset` and those after it.
+    pub max: u64,
+    /// Map them as unwritten.
+    pub unwritten: bool,
+}
+
+/// Allocates one run of blocks and maps it. The extent may be shorter than asked for, and,
+/// with an extent size hint, it may begin before the offset and end behind what was asked.
+///
+/// # Errors
+///
+/// ENOSPC if there is no run of `min` blocks; EFBIG; errors of reading the trees.
+pub fn allocate(tp: &mut Transaction<'_>, request: &Request) -> Result<Extent> {
+    let &Request { inode, which, .. } = request;
+    super::load(tp, inode, which)?;
+    let hinted = apply_hint(tp, request)?;
+    let near = target(tp, inode, which, hinted.offset)?;
+    let max = hinted.max.min(MAX_EXTENT_BLOCKS);
+    let (start, len) = blocks::alloc_file_blocks(tp, near, hinted.min.min(max), max)?;
+    let new = Extent { offset: hinted.offset, start, len, unwritten: hinted.unwritten };
+    edit::add(tp, inode, which, new, ReverseMapping::Deferred)?;
+    change_block_count(tp, inode, new.len as i64);
+    Ok(new)
+}
+
+/// Widens a request for file data to multiples of the file's extent size hint, as far as
+/// nothing is mapped there and the transaction has the blocks.
+fn apply_hint(tp: &Transaction<'_>, request: &Request) -> Result<Request> {
+    let map = super::extents(tp, request.inode, request.which)?;
+    let end = request.offset.saturating_add(request.max);
+    let hole_end = map.at_or_after(request.offset).map_or(u64::MAX, |next| next.offset);
+    let core = &tp.inode(request.inode).core;
+    let hint = u64::from(core.extsize);
+    let plain = Request { max: end.min(hole_end).saturating_sub(request.offset), ..*request };
+    let applies = request.which == WhichFork::Data
+        && request.unwritten
+        && core.is_regular()
+        && core.flags.contains(DiFlags::EXTSIZE)
+        && hint > 1;
+    if !applies {
+        return Ok(plain);
+    }
+    let hole_start = map.before(request.offset).map_or(0, |previous| previous.end());
+    let start = (request.offset / hint * hint).max(hole_start);
+    let end = end.next_multiple_of(hint).min(hole_end);
+    let wide = Request {
+        offset: start,
+        min: request.offset - start + request.min,
+        max: end.saturating_sub(start),
+        ..*request
+    };
+    let spare = btree_blocks(&tp.geo, request.which);
+    let affordable = wide.max.saturating_add(spare) <= tp.blocks_reserved();
+    Ok(if affordable { wide } else { plain })
+}
+
+/// The best block for file block `offset`: behind the extent before it, in front of the
+/// one after it, or near the inode.
+pub(crate) fn target(
+    tp: &Transaction<'_>,
+    inode: InodeRef,
+    which: WhichFork,
+    offset: u64,
+) -> Result<FsBlock> {
+    let map = super::extents(tp, inode, which)?;
+    let geo = &tp.geo;
+    let in_same_group = |from: FsBlock, to: u64| {
+        let to = FsBlock(to);
+        (geo.valid_fsb(to) && geo.fsblock_agno(from) == geo.fsblock_agno(to)).then_some(to)
+    };
+    if let Some(left) = map.before(offset) {
+        let behind = left.start.0.saturating_add(offset - left.offset);
+        let close = in_same_group(left.start, behind);
+        return Ok(close.unwrap_or(left.start));
+    }
+    if let Some(right) = map.at_or_after(offset) {
+        let front = right.start.0.saturating_sub(right.offset - offset);
+        let close = in_same_group(right.start, front);
+        return Ok(close.unwrap_or(right.start));
+    }
+    Ok(geo.ino_fsblock(Ino(tp.inode(inode).ino)))
+}
+
+/// Makes sure that `len` blocks from file block `offset` on are mapped, as far as one
+/// allocation reaches, and returns what is there now, beginning at `offset`.
+///
+/// # Errors
+///
+/// As [`allocate`].
+pub fn map_or_allocate(
+    tp: &mut Transaction<'_>,
+    inode: InodeRef,
+    which: WhichFork,
+    offset: u64,
+    len: u64,
+    unwritten: bool,
+) -> Result<Mapping> {
+    super::load(tp, inode, which)?;
+    let end = offset.saturating_add(len);
+    let found = mapping_at(super::extents(tp, inode, which)?, offset, end);
+    if found.target != Target::Hole {
+        return Ok(found);
+    }
+    let request = Request { inode, which, offset, min: 1, max: found.len, unwritten };
+    let new = allocate(tp, &request)?;
+    new.clip(offset, end).map(Mapping::from).ok_or_else(|| {
+        let why = format!("allocated for file block {offset}, got {}", new.offset);
+        Error::corrupt("inode fork", At::Inode(tp.inode(inode).ino), why)
+    })
+}
+
+/// Unmaps and frees the last extents inside file blocks `start..end`, at most `max` of
+/// them, and returns whether nothing is mapped there any more. Freeing is deferred: finish
+/// it before the next step.
+///
+/// # Errors
+///
+/// EFBIG, or ENOSPC without a reservation, if an extent has to be split; errors of the tree.
+pub fn unmap_step(
+    tp: &mut Transaction<'_>,
+    inode: InodeRef,
+    which: WhichFork,
+    (start, end): (u64, u64),
+    max: usize,
+) -> Result<bool> {
+    super::load(tp, inode, which)?;
+    for _ in 0..max {
+        let Some(part) = last_in(super::extents(tp, inode, which)?, start, end) else {
+            return Ok(true);
+        };
+        edit::remove(tp, inode, which, part, ReverseMapping::Deferred)?;
+        change_block_count(tp, inode, -(part.len as i64));
+        blocks::defer_free_file_blocks(tp, inode, which, part);
+    }
+    Ok(last_in(super::extents(tp, inode, which)?, start, end).is_none())
+}
+
+fn last_in(map: &ExtentMap, start: u64, end: u64) -> Option<Extent> {
+    map.overlapping(start, end).next_back().and_then(|found| found.clip(start, end))
+}
+
+/// Unmaps and frees everything in file blocks `start..end`, over as many transactions as
+/// it takes; the last of them is not committed.
+///
+/// # Errors
+///
+/// As [`unmap_step`], and errors of the deferred operations.
+pub fn unmap_all(
+    tp: &mut Transaction<'_>,
+    inode: InodeRef,
+    which: WhichFork,
+    start: u64,
+    end: u64,
+) -> Result<()> {
+    while !unmap_step(tp, inode, which, (start, end), UNMAPS_PER_TRANSACTION)? {
+        tp.finish_deferred()?;
+        tp.roll()?;
+    }
+    tp.finish_deferred()
+}
