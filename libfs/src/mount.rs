@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use crate::buffer::{BufferCache, BufferId, BufferKind, Segment};
+use crate::buffer::{BufferCache, BufferId, BufferKind, Segment, WriteQueue};
 use crate::device::Device;
 use crate::format::geometry::{FsBlock, Geometry};
 use crate::format::log::{BufferFormat, BufferItem, LogEndian, LogItem, Lsn, blf};
@@ -408,11 +408,13 @@ impl Mount {
         }
         let mut buffers = self.buffers.logged();
         buffers.sort_unstable_by_key(|&id| self.buffers.buffer(id).daddr());
+        let mut writes = WriteQueue::new(Arc::clone(&self.device));
         for id in buffers {
             let lsn = self.buffers.buffer(id).lsn;
-            self.buffers.write_in_place(id)?;
+            self.buffers.prepare_write(id, &mut writes)?;
             self.logged.remove(lsn);
         }
+        writes.flush()?;
         self.device.flush()
     }
 

@@ -13,9 +13,10 @@ mod verify;
 
 pub use kind::BufferKind;
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use crate::device::Device;
 use crate::format::geometry::Geometry;
@@ -125,7 +126,7 @@ pub struct BufferCache {
     geo: Arc<Geometry>,
     slots: Vec<Option<Buffer>>,
     free: Vec<u32>,
-    by_daddr: HashMap<u64, BufferId>,
+    by_daddr: FxHashMap<u64, BufferId>,
     bytes: usize,
     limit: usize,
     generation: u64,
@@ -142,7 +143,7 @@ impl BufferCache {
             geo,
             slots: Vec::new(),
             free: Vec::new(),
-            by_daddr: HashMap::new(),
+            by_daddr: FxHashMap::default(),
             bytes: 0,
             limit: DEFAULT_LIMIT,
             generation: 0,
@@ -336,26 +337,64 @@ impl BufferCache {
             .collect()
     }
 
-    /// Stamps and writes one buffer in place and forgets its dirty marks.
+    /// Stamps a buffer for being written in place, checks it, and appends its pieces to
+    /// `writes`. Its dirty marks are forgotten.
     ///
     /// # Errors
-    /// [`Error::Io`] from the device, [`Error::Corrupt`] when the content would not pass its
-    /// own verifier: nothing broken is ever written.
-    pub(crate) fn write_in_place(&mut self, id: BufferId) -> Result<()> {
+    /// [`Error::Corrupt`] when the content would not pass its own verifier: nothing broken
+    /// is ever written.
+    pub(crate) fn prepare_write(&mut self, id: BufferId, writes: &mut WriteQueue) -> Result<()> {
         let geo = Arc::clone(&self.geo);
-        let device = Arc::clone(&self.device);
         let buffer = self.buffer_mut(id);
         buffer.kind.stamp_block(&geo, &mut buffer.data, buffer.lsn);
         buffer.kind.verify_structure(&geo, &buffer.data, buffer.daddr())?;
         let mut at = 0;
         for segment in &buffer.segments {
             let end = at + segment.len as usize;
-            device.write_at(&buffer.data[at..end], segment.daddr * 512)?;
+            writes.push(segment.daddr * 512, &buffer.data[at..end])?;
             at = end;
         }
         buffer.clear_dirty();
         buffer.lsn = 0;
         buffer.ordered = false;
+        Ok(())
+    }
+}
+
+/// Writes to consecutive addresses, joined into large ones.
+pub(crate) struct WriteQueue {
+    device: Arc<dyn Device>,
+    offset: u64,
+    bytes: Vec<u8>,
+}
+
+/// Bytes joined into one write at most.
+const JOIN_LIMIT: usize = 1 << 20;
+
+impl WriteQueue {
+    pub(crate) fn new(device: Arc<dyn Device>) -> Self {
+        Self { device, offset: 0, bytes: Vec::new() }
+    }
+
+    fn push(&mut self, offset: u64, data: &[u8]) -> Result<()> {
+        let follows = self.offset + self.bytes.len() as u64 == offset;
+        if !follows || self.bytes.len() + data.len() > JOIN_LIMIT {
+            self.flush()?;
+            self.offset = offset;
+        }
+        self.bytes.extend_from_slice(data);
+        Ok(())
+    }
+
+    /// Gives what is queued to the device.
+    ///
+    /// # Errors
+    /// [`Error::Io`] from the device.
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        if !self.bytes.is_empty() {
+            self.device.write_at(&self.bytes, self.offset)?;
+            self.bytes.clear();
+        }
         Ok(())
     }
 }

@@ -4,9 +4,16 @@ use zerocopy::FromBytes;
 
 use super::BufferKind;
 use crate::format::ag::{Agf, Agfl, Agi};
+use crate::format::attr::leaf::Leaf as AttrLeaf;
+use crate::format::attr::remote::RemoteHeader;
 use crate::format::btree_block::{self, BtreeKind};
+use crate::format::da::{self, Node};
+use crate::format::dir::data::DataBlock;
+use crate::format::dir::free::Free;
+use crate::format::dir::leaf::Leaf as DirLeaf;
 use crate::format::geometry::{Geometry, Ino};
 use crate::format::inode::Dinode;
+use crate::format::symlink::SymlinkHeader;
 use crate::{At, Error, Result};
 
 impl BufferKind {
@@ -38,9 +45,42 @@ impl BufferKind {
             BufferKind::Agi => header::<Agi>(data, daddr)?.verify(geo, agno),
             BufferKind::Agfl => Agfl::view(data)?.verify(geo, agno),
             BufferKind::InodeCluster => verify_cluster(geo, data, daddr),
+            BufferKind::DirBlock | BufferKind::DirData => {
+                DataBlock::view(data, geo.features.ftype, At::Daddr(daddr))?.verify(geo, daddr)
+            }
+            BufferKind::DirFree => Free::view(data, At::Daddr(daddr))?.verify(geo, daddr),
+            BufferKind::DirLeaf1
+            | BufferKind::DirLeafN
+            | BufferKind::DaNode
+            | BufferKind::AttrLeaf => verify_tree_block(geo, data, daddr),
+            BufferKind::AttrRemote => verify_remote(geo, data, daddr),
+            BufferKind::Symlink => SymlinkHeader::view(data, At::Daddr(daddr))?.verify(geo, daddr),
+            // The superblock is verified as a whole when the filesystem is opened, quota
+            // records when they are used.
             _ => Ok(()),
         }
     }
+}
+
+/// Nodes and leaves of directory and attribute trees tell what they are by their magic.
+fn verify_tree_block(geo: &Geometry, data: &[u8], daddr: u64) -> Result<()> {
+    let at = At::Daddr(daddr);
+    let magic = data.get(8..10).map_or(0, |m| u16::from_be_bytes([m[0], m[1]]));
+    match magic {
+        da::NODE_MAGIC => Node::view(data, at)?.verify(geo, data.len(), daddr),
+        da::ATTR_LEAF_MAGIC => AttrLeaf::view(data, at)?.verify(geo, daddr),
+        _ => DirLeaf::view(data, at)?.verify(geo, daddr, data),
+    }
+}
+
+/// A remote value has a header in each of its filesystem blocks.
+fn verify_remote(geo: &Geometry, data: &[u8], daddr: u64) -> Result<()> {
+    let block = (geo.block_size as usize).min(data.len()).max(1);
+    for (i, chunk) in data.chunks(block).enumerate() {
+        let daddr = daddr + (i * block / 512) as u64;
+        RemoteHeader::view(chunk, At::Daddr(daddr))?.verify(geo, daddr)?;
+    }
+    Ok(())
 }
 
 fn header<T>(data: &[u8], daddr: u64) -> Result<&T>

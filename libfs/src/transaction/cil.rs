@@ -82,10 +82,6 @@ impl Cil {
             self.dones.push(done);
         }
     }
-
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
-    }
 }
 
 /// Positions in the log of items that are there but not yet in place, oldest first: the
