@@ -36,8 +36,7 @@ fn write_short<S: StoreMut>(store: &mut S, short: &ShortForm) -> Result<()> {
 }
 
 fn short_fits<S: StoreMut>(store: &S, short: &ShortForm) -> bool {
-    shortform::countable(short)
-        && short.encoded_size(store.params().ftype) <= store.inline_capacity()
+    shortform::countable(short) && store.fits_inline(short.encoded_size(store.params().ftype))
 }
 
 /// Adds an entry, which must not exist yet, in whatever format it then takes.

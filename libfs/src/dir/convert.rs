@@ -158,7 +158,7 @@ pub(crate) fn try_block_to_short<S: StoreMut>(store: &mut S) -> Result<()> {
     let params = store.params();
     let bytes = store.read(0, BufferKind::DirBlock)?;
     let short = collect_short(bytes, params).ok_or_else(|| bad_data(store, 0))?;
-    if !shortform::countable(&short) || short.encoded_size(params.ftype) > store.inline_capacity() {
+    if !shortform::countable(&short) || !store.fits_inline(short.encoded_size(params.ftype)) {
         return Ok(());
     }
     let contents = short.encode(params.ftype);

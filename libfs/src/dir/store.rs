@@ -103,8 +103,8 @@ pub(crate) trait Store {
 
 /// A fork as directories and attributes change it.
 pub(crate) trait StoreMut: Store {
-    /// Bytes that fit inline.
-    fn inline_capacity(&self) -> usize;
+    /// Whether `len` bytes fit inline.
+    fn fits_inline(&self, len: usize) -> bool;
 
     /// Replaces the inline contents; a fork in blocks, none of which may be left, becomes
     /// inline.
@@ -237,8 +237,8 @@ pub(crate) mod memory {
     }
 
     impl StoreMut for MemoryStore {
-        fn inline_capacity(&self) -> usize {
-            self.capacity
+        fn fits_inline(&self, len: usize) -> bool {
+            len <= self.capacity
         }
 
         fn set_inline(&mut self, contents: &[u8]) -> Result<()> {
