@@ -135,8 +135,14 @@ mod tests {
 
     #[test]
     fn nothing_flushed_is_ever_missing() {
-        let events =
-            [write(0, 1), write(512, 1), Event::Flush, write(1024, 8), write(8192, 1), Event::Flush];
+        let events = [
+            write(0, 1),
+            write(512, 1),
+            Event::Flush,
+            write(1024, 8),
+            write(8192, 1),
+            Event::Flush,
+        ];
         let all = cuts(&events, 20, 7);
         for cut in all.iter().filter(|c| c.before > 2) {
             assert!(cut.also.iter().all(|&i| i > 2));
