@@ -137,21 +137,30 @@ fn begin_mapping(mount: &mut Mount, blocks: u64) -> Result<Transaction<'_>> {
     Transaction::begin(mount, reservation, blocks + spare)
 }
 
-/// Runs `change` with room for at most `most` blocks; with less when there is not enough.
+/// Runs `change`, which gets at most so many blocks and returns `None` if there was no run of
+/// blocks it could have; asks for less when there is not enough. Blocks that were freed
+/// since the last checkpoint can be had only after the next one.
 fn with_blocks<T>(
     mount: &mut Mount,
     most: u64,
-    mut change: impl FnMut(&mut Mount, u64) -> Result<T>,
+    mut change: impl FnMut(&mut Mount, u64) -> Result<Option<T>>,
 ) -> Result<T> {
     let mut blocks = most.clamp(1, MAX_EXTENT_BLOCKS);
+    let mut settled = false;
     loop {
         match change(mount, blocks) {
+            Ok(Some(done)) => return Ok(done),
+            Ok(None) if !settled => {
+                mount.checkpoint()?;
+                settled = true;
+            }
+            Ok(None) => return Err(Error::os(Errno::ENOSPC, "allocating blocks")),
             Err(error)
                 if error.errno() == Errno::ENOSPC && blocks > 1 && mount.shutdown.is_none() =>
             {
                 blocks /= 2;
             }
-            result => return result,
+            Err(error) => return Err(error),
         }
     }
 }
@@ -163,10 +172,17 @@ fn allocate_hole(mount: &mut Mount, inode: InodeRef, hole: Mapping) -> Result<Ma
         let hinted = blocks + 2 * hint;
         let spare = mount.counters.available(&mount.geo) / 2;
         let mut tp = begin_mapping(mount, if hinted < spare { hinted } else { blocks })?;
-        let new =
-            alloc::map_or_allocate(&mut tp, inode, WhichFork::Data, hole.offset, blocks, true)?;
+        let request = alloc::Request {
+            inode,
+            which: WhichFork::Data,
+            offset: hole.offset,
+            min: 1,
+            max: blocks,
+            unwritten: true,
+        };
+        let new = alloc::try_allocate(&mut tp, &request)?;
         tp.commit()?;
-        Ok(new)
+        Ok(new.and_then(|new| new.clip(hole.offset, hole.offset + blocks)).map(Mapping::from))
     })
 }
 
@@ -240,10 +256,14 @@ fn copy_on_write(
     at: u64,
     data: &[u8],
     growth: Growth,
-) -> Result<usize> {
+) -> Result<Option<usize>> {
     let mut tp = begin_mapping(mount, old.len)?;
     let near = alloc::target(&tp, inode, WhichFork::Data, old.offset)?;
-    let (start, len) = blocks::alloc_file_blocks(&mut tp, near, 1, old.len)?;
+    let found = blocks::alloc_file_blocks(&mut tp, near, 1, old.len, false)?;
+    let Some((start, len)) = found else {
+        tp.commit()?;
+        return Ok(None);
+    };
     let old = old.clip(old.offset, old.offset + len).unwrap_or(old);
     let new = Extent { start, unwritten: false, ..old };
     let bytes = bytes_in(&tp, new.len, at, data.len());
@@ -257,7 +277,7 @@ fn copy_on_write(
         written_up_to(&mut tp, inode, at + bytes as u64);
     }
     tp.commit()?;
-    Ok(bytes)
+    Ok(Some(bytes))
 }
 
 /// Writes `data`, for byte `at` of the file, to the device blocks of `target`, which hold

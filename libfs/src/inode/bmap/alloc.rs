@@ -1,14 +1,14 @@
 //! Taking blocks for a file, and giving them back.
 
+use super::blocks;
 use super::edit::{self, ReverseMapping};
 use super::intent::change_block_count;
-use super::{Mapping, Target, blocks, mapping_at};
 use crate::format::geometry::{FsBlock, Geometry, Ino};
 use crate::format::inode::DiFlags;
 use crate::inode::extent_map::{Extent, ExtentMap, MAX_EXTENT_BLOCKS};
 use crate::inode::{InodeRef, WhichFork};
 use crate::transaction::Transaction;
-use crate::{At, Error, Result};
+use crate::{Errno, Error, Result};
 
 /// Extents that one transaction unmaps at most: what its log reservation is made for
 /// (`XFS_ITRUNC_MAX_EXTENTS`).
@@ -56,16 +56,31 @@ pub struct Request {
 ///
 /// ENOSPC if there is no run of `min` blocks; EFBIG; errors of reading the trees.
 pub fn allocate(tp: &mut Transaction<'_>, request: &Request) -> Result<Extent> {
+    let new = try_allocate(tp, request)?;
+    new.ok_or_else(|| Error::os(Errno::ENOSPC, format!("allocating {} blocks", request.min)))
+}
+
+/// As [`allocate`], but `None` if there is no run of `min` blocks. The transaction may have
+/// changed something even so, and can be committed.
+///
+/// # Errors
+///
+/// EFBIG; errors of reading the trees.
+pub fn try_allocate(tp: &mut Transaction<'_>, request: &Request) -> Result<Option<Extent>> {
     let &Request { inode, which, .. } = request;
     super::load(tp, inode, which)?;
     let hinted = apply_hint(tp, request)?;
+    edit::reserve_count(tp, inode, which, 1)?;
     let near = target(tp, inode, which, hinted.offset)?;
     let max = hinted.max.min(MAX_EXTENT_BLOCKS);
-    let (start, len) = blocks::alloc_file_blocks(tp, near, hinted.min.min(max), max)?;
+    // Directories are written through the log, file data is not.
+    let logged = which == WhichFork::Data && !tp.inode(inode).core.is_regular();
+    let found = blocks::alloc_file_blocks(tp, near, hinted.min.min(max), max, logged)?;
+    let Some((start, len)) = found else { return Ok(None) };
     let new = Extent { offset: hinted.offset, start, len, unwritten: hinted.unwritten };
     edit::add(tp, inode, which, new, ReverseMapping::Deferred)?;
     change_block_count(tp, inode, new.len as i64);
-    Ok(new)
+    Ok(Some(new))
 }
 
 /// Widens a request for file data to multiples of the file's extent size hint, as far as
@@ -124,34 +139,6 @@ pub(crate) fn target(
         return Ok(close.unwrap_or(right.start));
     }
     Ok(geo.ino_fsblock(Ino(tp.inode(inode).ino)))
-}
-
-/// Makes sure that `len` blocks from file block `offset` on are mapped, as far as one
-/// allocation reaches, and returns what is there now, beginning at `offset`.
-///
-/// # Errors
-///
-/// As [`allocate`].
-pub fn map_or_allocate(
-    tp: &mut Transaction<'_>,
-    inode: InodeRef,
-    which: WhichFork,
-    offset: u64,
-    len: u64,
-    unwritten: bool,
-) -> Result<Mapping> {
-    super::load(tp, inode, which)?;
-    let end = offset.saturating_add(len);
-    let found = mapping_at(super::extents(tp, inode, which)?, offset, end);
-    if found.target != Target::Hole {
-        return Ok(found);
-    }
-    let request = Request { inode, which, offset, min: 1, max: found.len, unwritten };
-    let new = allocate(tp, &request)?;
-    new.clip(offset, end).map(Mapping::from).ok_or_else(|| {
-        let why = format!("allocated for file block {offset}, got {}", new.offset);
-        Error::corrupt("inode fork", At::Inode(tp.inode(inode).ino), why)
-    })
 }
 
 /// Unmaps and frees the last extents inside file blocks `start..end`, at most `max` of
