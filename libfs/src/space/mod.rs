@@ -18,6 +18,10 @@ pub(crate) mod header;
 pub mod refcount;
 pub mod rmap;
 pub mod startup;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 pub mod trees;
 
 use crate::format::btree_record::{RmapFlags, owner};

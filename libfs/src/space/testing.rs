@@ -1,0 +1,109 @@
+//! A fresh filesystem in memory, for tests of everything that lies on it.
+
+use std::sync::Arc;
+
+use crate::device::{Device, MemoryDevice};
+use crate::format::geometry::Geometry;
+use crate::format::inode::Timestamp;
+use crate::format::superblock::Superblock;
+use crate::journal::writer::LogWriter;
+use crate::journal::{LogArea, find_ends};
+use crate::mkfs::{
+    AgSizing, DeviceTraits, Features, LogSizing, Options, Plan, RootDirectory, Sizes, Stripe,
+    Toggle,
+};
+use crate::mount::Mount;
+
+/// Which optional trees a filesystem has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    pub(crate) megabytes: u64,
+    pub(crate) block: u32,
+    pub(crate) groups: u64,
+    /// Free inode, reverse mapping and reference count trees.
+    pub(crate) trees: bool,
+}
+
+/// Makes a filesystem.
+pub(crate) fn format(shape: Shape) -> Arc<dyn Device> {
+    let bytes = shape.megabytes << 20;
+    let traits = DeviceTraits {
+        size: bytes,
+        is_file: true,
+        logical_sector_size: 512,
+        physical_sector_size: 512,
+        solid_state: false,
+        stripe_unit: 0,
+        stripe_width: 0,
+        atomic_write_min: 0,
+        atomic_write_max: 0,
+    };
+    let mut features = Features::default();
+    if !shape.trees {
+        let off = Toggle::chosen(false);
+        features.free_inode_btree = off;
+        features.reverse_mapping = off;
+        features.reflink = off;
+        features.inode_btree_counts = off;
+    }
+    let options = Options {
+        features,
+        self_healing: None,
+        uuid: [7; 16],
+        label: Vec::new(),
+        data_size: None,
+        ag_sizing: AgSizing::Count(shape.groups),
+        stripe: Stripe::None,
+        inode_size: None,
+        inodes_per_block: None,
+        inode_percentage: None,
+        align_inodes: true,
+        log_sizing: LogSizing::Automatic,
+        log_stripe_unit: None,
+        log_ag: None,
+        directory_block_size: None,
+        unsupported: true,
+        cpus: 1,
+        time: Timestamp { seconds: 1_700_000_000, nanos: 0 },
+        generation: 1,
+        root: RootDirectory::default(),
+    };
+    let sizes = Sizes { block: shape.block, sector: 512 };
+    let plan = Plan::new(&options, sizes, &traits, &mut |_| ()).unwrap();
+    let device: Arc<dyn Device> = Arc::new(MemoryDevice::new(bytes));
+    plan.write(&*device, false, &mut |_, _| ()).unwrap();
+    device
+}
+
+/// Opens a filesystem whose log is clean.
+pub(crate) fn open(device: Arc<dyn Device>) -> Mount {
+    let mut sector = vec![0; 512];
+    device.read_at(&mut sector, 0).unwrap();
+    let superblock = Superblock::decode(&sector).unwrap();
+    let geo = Geometry::new(&superblock.dsb).unwrap();
+    let ends = find_ends(&*device, LogArea::internal(&geo).unwrap()).unwrap();
+    let log = LogWriter::new(Arc::clone(&device), &geo, ends.position()).unwrap();
+    let mut mount = Mount::new(device, superblock, geo, Some(log));
+    super::startup::init_reservations(&mut mount).unwrap();
+    mount
+}
+
+/// Pseudorandom numbers (xorshift), so that a failure repeats.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    pub(crate) fn below32(&mut self, limit: u32) -> u32 {
+        self.below(limit.into()) as u32
+    }
+}
