@@ -335,10 +335,8 @@ impl Mount {
     }
 
     fn encode_buffer(&self, id: BufferId, regions: &mut Regions) {
+        // An ordered buffer has no dirty chunk unless it was changed once more afterwards.
         let buffer = self.buffers.buffer(id);
-        if buffer.ordered && !buffer.stale {
-            return;
-        }
         let mut at = 0;
         for segment in buffer.segments() {
             let end = at + segment.len as usize;

@@ -7,6 +7,8 @@ mod file;
 mod format_accepts_linux;
 #[path = "peers/harness.rs"]
 mod harness;
+#[path = "peers/inode.rs"]
+mod inode;
 #[path = "peers/mkfs.rs"]
 mod mkfs;
 #[path = "peers/recovery.rs"]

@@ -1,6 +1,6 @@
 //! The inodes in memory, found by number or by handle.
 
-use super::Inode;
+use super::{Inode, InodeLogFlags};
 use std::collections::BTreeMap;
 
 /// Handle of an inode in the [`InodeCache`]; valid for the whole public operation that
@@ -17,6 +17,8 @@ pub struct InodeCache {
     slots: Vec<Option<Box<Inode>>>,
     free: Vec<u32>,
     by_number: BTreeMap<u64, InodeRef>,
+    directory_rotor: u32,
+    transaction: u64,
 }
 
 impl InodeCache {
@@ -101,6 +103,29 @@ impl InodeCache {
             }
             !drop
         });
+    }
+
+    /// The allocation group for the next new directory, counted up without end.
+    pub(crate) fn next_directory_group(&mut self) -> u32 {
+        let group = self.directory_rotor;
+        self.directory_rotor = group.wrapping_add(1);
+        group
+    }
+
+    /// A transaction began, or was rolled.
+    pub(crate) fn next_transaction(&mut self) {
+        self.transaction += 1;
+    }
+
+    /// Raises the change count of an inode whose core is being logged, once in each
+    /// transaction.
+    pub(crate) fn count_change(&mut self, handle: InodeRef, fields: InodeLogFlags) {
+        let transaction = self.transaction;
+        let inode = self.get_mut(handle);
+        if fields.contains(InodeLogFlags::CORE) && inode.log.counted_in != transaction {
+            inode.log.counted_in = transaction;
+            inode.core.changecount = inode.core.changecount.wrapping_add(1);
+        }
     }
 
     /// Forgets one inode, changed or not.

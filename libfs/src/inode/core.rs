@@ -143,7 +143,7 @@ impl InodeCore {
 
     /// Encodes the core as a disk inode; the forks' fields are for [`super::Inode`] to fill
     /// in, and the link of the unlinked list is none.
-    pub(super) fn encode(&self, ino: u64, uuid: [u8; 16], lsn: u64) -> Dinode {
+    pub(crate) fn encode(&self, ino: u64, uuid: [u8; 16], lsn: u64) -> Dinode {
         let time = |moment: Timestamp| moment.encode(self.has_bigtime()).into();
         Dinode {
             magic: crate::format::inode::MAGIC.into(),

@@ -8,11 +8,14 @@ pub mod bmap;
 pub mod bmbt;
 pub mod cache;
 pub mod core;
+pub mod create;
 pub mod extent_map;
 pub mod fork;
+pub mod inactivate;
 pub mod log_item;
 pub mod read;
 pub mod timestamps;
+pub mod unlinked;
 
 pub use self::cache::{InodeCache, InodeRef};
 pub use self::core::{InodeCore, InodeLogFlags};
@@ -35,6 +38,8 @@ pub struct InodeLogState {
     pub tail_lsn: Option<Lsn>,
     /// Checkpoint of the newest logged change: stamped into the inode when it is written.
     pub lsn: Lsn,
+    /// The transaction that raised the change count last.
+    pub(super) counted_in: u64,
     /// The inode's blocks were freed: it must never be written in place.
     pub stale: bool,
 }
@@ -82,6 +87,13 @@ impl Inode {
     /// Whether memory for it can be given back.
     pub fn is_droppable(&self) -> bool {
         !self.log.in_cil && self.log.tail_lsn.is_none() && self.opens == 0 && self.cow.is_none()
+    }
+
+    /// The blocks it lies in were freed: what was not written of it never will be.
+    pub(crate) fn make_stale(&mut self) {
+        self.core.mode = 0;
+        self.log.fields = InodeLogFlags::empty();
+        self.log.stale = true;
     }
 
     /// One of the two forks on disk.

@@ -48,6 +48,23 @@ impl Mount {
         Ok(self.inodes.insert(inode))
     }
 
+    /// The inode with number `ino`, which came from outside of the filesystem: the inode
+    /// btree is asked first whether it is in use.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mount::iget`]; also EINVAL outside of allocated chunks.
+    pub fn iget_untrusted(&mut self, ino: u64) -> Result<InodeRef> {
+        if !self.geo.valid_ino(Ino(ino)) {
+            return Err(Error::os(Errno::EINVAL, format!("there is no inode {ino}")));
+        }
+        match crate::space::inobt::is_allocated(self, ino)? {
+            None => Err(Error::os(Errno::EINVAL, format!("there is no inode {ino}"))),
+            Some(false) => Err(Error::os(Errno::ENOENT, format!("inode {ino} is free"))),
+            Some(true) => self.iget(ino),
+        }
+    }
+
     /// Reads and decodes an inode, free or not.
     fn read_inode(&mut self, ino: u64) -> Result<Inode> {
         let place = InodePlace::of(&self.geo, ino);

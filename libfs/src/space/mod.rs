@@ -15,6 +15,8 @@ pub mod busy;
 pub mod extent_free;
 pub mod free_space;
 pub(crate) mod header;
+pub mod inobt;
+pub mod inode_alloc;
 pub mod refcount;
 pub mod rmap;
 pub mod startup;

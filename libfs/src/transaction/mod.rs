@@ -60,6 +60,7 @@ impl<'m> Transaction<'m> {
             return Err(Error::os(Errno::ENOSPC, format!("reserving {blocks} blocks")));
         }
         mount.counters.reserved += blocks;
+        mount.inodes.next_transaction();
         Ok(Self {
             mount,
             reservation,
@@ -169,6 +170,7 @@ impl<'m> Transaction<'m> {
     pub fn log_inode(&mut self, inode: InodeRef, fields: InodeLogFlags) {
         self.dirty = true;
         let size = self.mount.geo.inode.size;
+        self.mount.inodes.count_change(inode, fields);
         let in_core = self.mount.inodes.get_mut(inode);
         in_core.log.fields |= fields | InodeLogFlags::CORE;
         if !in_core.log.in_cil {
@@ -217,6 +219,7 @@ impl<'m> Transaction<'m> {
     /// [`Error::Io`] when a checkpoint that became necessary fails.
     pub fn roll(&mut self) -> Result<()> {
         self.dirty = false;
+        self.mount.inodes.next_transaction();
         self.mount.make_log_room(self.reservation.log_bytes)
     }
 

@@ -1,0 +1,330 @@
+//! Inodes allocated and freed by libfs, judged by xfs_repair 7.2 and by Linux.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use libfs::device::{Device, FileDevice};
+use libfs::format::geometry::Geometry;
+use libfs::format::superblock::Superblock;
+use libfs::inode::create::{self, NewInode};
+use libfs::inode::{InodeRef, inactivate, unlinked};
+use libfs::journal::area::LogArea;
+use libfs::journal::head::find_ends;
+use libfs::journal::writer::LogWriter;
+use libfs::mount::Mount;
+use libfs::space::{inode_alloc, startup};
+use libfs::transaction::Transaction;
+use nix::fcntl::FallocateFlags;
+use tests::linux;
+use tests::peers::Peers;
+use tests::scratch::Scratch;
+
+/// Permissions and type of the inodes made here.
+const REGULAR: u16 = 0o100_600;
+const DIRECTORY: u16 = 0o040_700;
+const PIPE: u16 = 0o010_600;
+
+/// Shapes of filesystems that inode allocation treats differently.
+const RECIPES: &[(&str, &[&str])] = &[
+    ("default", &[]),
+    ("no finobt", &["-m", "finobt=0,inobtcount=0"]),
+    ("no rmapbt", &["-m", "rmapbt=0,reflink=0"]),
+    ("no sparse", &["-i", "sparse=0"]),
+    ("no parent", &["-n", "parent=0", "-i", "exchange=0,nrext64=0", "-m", "bigtime=0"]),
+    ("inodes of 1k", &["-i", "size=1024"]),
+    ("inodes of 2k", &["-i", "size=2048"]),
+    ("blocks of 1k", &["-b", "size=1024"]),
+    ("blocks of 64k", &["-b", "size=65536"]),
+    ("one group", &["-d", "agcount=1"]),
+];
+
+/// The image of a test, and who judges it.
+struct Bench {
+    peers: Peers,
+    scratch: Scratch,
+}
+
+impl Bench {
+    fn or_skip() -> Option<Self> {
+        let peers = Peers::or_skip()?;
+        Some(Bench { peers, scratch: Scratch::new().expect("a scratch directory") })
+    }
+
+    fn image(&self) -> std::path::PathBuf {
+        self.scratch.dir().join("image")
+    }
+
+    fn make(&self, size: u64, options: &[&str]) -> Result<()> {
+        self.peers.mkfs(&self.image(), size, options)
+    }
+}
+
+fn open(image: &Path) -> Result<Mount> {
+    let device: Arc<dyn Device> = Arc::new(FileDevice::open(image)?);
+    let mut sector = vec![0; 32768];
+    device.read_at(&mut sector, 0)?;
+    let superblock = Superblock::decode(&sector)?;
+    let geo = Geometry::new(&superblock.dsb)?;
+    let ends = find_ends(&*device, LogArea::internal(&geo)?)?;
+    let log = LogWriter::new(Arc::clone(&device), &geo, ends.position())?;
+    let mut mount = Mount::new(device, superblock, geo, Some(log));
+    startup::init_reservations(&mut mount)?;
+    Ok(mount)
+}
+
+fn close(mut mount: Mount) -> Result<()> {
+    startup::release_reservations(&mut mount);
+    mount.unmount()?;
+    Ok(())
+}
+
+/// A sequence of numbers that looks random but is the same on every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % sides as u64) as usize
+    }
+}
+
+/// Makes an inode that no directory names, as O_TMPFILE does.
+fn create_unnamed(mount: &mut Mount, parent: InodeRef, mode: u16) -> Result<u64> {
+    let blocks = inode_alloc::blocks_to_allocate(&mount.geo);
+    let reservation = mount.reservations.create_tmpfile;
+    let mut tp = Transaction::begin(mount, reservation, blocks)?;
+    let new =
+        NewInode { parent, mode, uid: 7, gid: 8, device: 0, nlink: 0, with_attributes: false };
+    let inode = create::create(&mut tp, &new)?;
+    unlinked::add(&mut tp, inode)?;
+    let ino = tp.inode(inode).ino;
+    tp.commit()?;
+    Ok(ino)
+}
+
+fn free(mount: &mut Mount, ino: u64) -> Result<()> {
+    let inode = mount.iget(ino)?;
+    inactivate::inactivate(mount, inode)?;
+    Ok(())
+}
+
+fn root(mount: &mut Mount) -> Result<InodeRef> {
+    let ino = mount.geo.root_ino.0;
+    Ok(mount.iget(ino)?)
+}
+
+/// Makes `count` inodes of several types.
+fn create_many(mount: &mut Mount, count: usize) -> Result<Vec<u64>> {
+    let root = root(mount)?;
+    let mut inodes = Vec::new();
+    for index in 0..count {
+        let mode = match index % 16 {
+            0 => PIPE,
+            _ => REGULAR,
+        };
+        let ino = create_unnamed(mount, root, mode).with_context(|| format!("inode {index}"))?;
+        inodes.push(ino);
+    }
+    let mut distinct = inodes.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    ensure!(distinct.len() == count, "an inode was handed out twice");
+    Ok(inodes)
+}
+
+fn free_some(mount: &mut Mount, inodes: &mut Vec<u64>, keep: usize, dice: &mut Dice) -> Result<()> {
+    while inodes.len() > keep {
+        let ino = inodes.swap_remove(dice.roll(inodes.len()));
+        free(mount, ino).with_context(|| format!("freeing inode {ino}"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn inodes_come_and_go_in_any_order() -> Result<()> {
+    let Some(bench) = Bench::or_skip() else { return Ok(()) };
+    for (name, options) in RECIPES {
+        let mut dice = Dice(0x1234_5678_9abc_def1);
+        bench.make(512 << 20, options).context(*name)?;
+        let mut mount = open(&bench.image()).context(*name)?;
+        let before = mount.counters;
+        let mut inodes = create_many(&mut mount, 3000).context(*name)?;
+        free_some(&mut mount, &mut inodes, 1000, &mut dice).context(*name)?;
+        inodes.extend(create_many(&mut mount, 1500).context(*name)?);
+        mount.write_back()?;
+        free_some(&mut mount, &mut inodes, 500, &mut dice).context(*name)?;
+        inodes.extend(create_many(&mut mount, 700).context(*name)?);
+        free_some(&mut mount, &mut inodes, 0, &mut dice).context(*name)?;
+        mount.checkpoint()?;
+        assert_eq!(mount.counters.icount - mount.counters.ifree, before.icount - before.ifree);
+        close(mount).context(*name)?;
+        println!("{name}");
+        bench.peers.assert_clean(&bench.image());
+    }
+    Ok(())
+}
+
+/// Everything that xfs_repair says must be about inodes that nothing names.
+fn assert_only_unlinked(bench: &Bench, name: &str) -> Result<()> {
+    let verdict = bench.peers.check(&bench.image())?;
+    for line in verdict.findings() {
+        let expected = ["disconnected", "would move to lost", "nlinks", "unlinked"];
+        ensure!(
+            expected.iter().any(|part| line.contains(part)),
+            "{name}: {line}\n{}",
+            verdict.text
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn inodes_in_use_are_sound() -> Result<()> {
+    let Some(bench) = Bench::or_skip() else { return Ok(()) };
+    for (name, options) in RECIPES {
+        let mut dice = Dice(77);
+        bench.make(512 << 20, options)?;
+        let mut mount = open(&bench.image())?;
+        let mut inodes = create_many(&mut mount, 1000).context(*name)?;
+        free_some(&mut mount, &mut inodes, 300, &mut dice).context(*name)?;
+        close(mount)?;
+        assert_only_unlinked(&bench, name)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn linux_replays_and_frees_what_is_unlinked() -> Result<()> {
+    let Some(bench) = Bench::or_skip() else { return Ok(()) };
+    if !linux::host_or_skip() {
+        return Ok(());
+    }
+    for (name, options) in RECIPES {
+        if options.contains(&"size=65536") {
+            continue; // Linux mounts no blocks larger than pages here.
+        }
+        let mut dice = Dice(99);
+        bench.make(512 << 20, options)?;
+        let mut mount = open(&bench.image())?;
+        let mut inodes = create_many(&mut mount, 700).context(*name)?;
+        free_some(&mut mount, &mut inodes, 400, &mut dice).context(*name)?;
+        mount.write_back()?;
+        inodes.extend(create_many(&mut mount, 200)?);
+        free_some(&mut mount, &mut inodes, 100, &mut dice)?;
+        mount.shut_down(true, "test")?;
+        drop(mount);
+        linux::mount(&bench.image(), |_| Ok(())).context(*name)?;
+        println!("{name}");
+        bench.peers.assert_clean(&bench.image());
+    }
+    Ok(())
+}
+
+#[test]
+fn unlinked_inodes_are_freed_when_opened_again() -> Result<()> {
+    let Some(bench) = Bench::or_skip() else { return Ok(()) };
+    for (name, options) in RECIPES {
+        bench.make(512 << 20, options)?;
+        let mut mount = open(&bench.image())?;
+        create_many(&mut mount, 500)?;
+        close(mount)?;
+        let mut mount = open(&bench.image())?;
+        let report = unlinked::process(&mut mount).context(*name)?;
+        assert_eq!((report.freed, report.lost_lists), (500, 0), "{name}");
+        close(mount)?;
+        bench.peers.assert_clean(&bench.image());
+    }
+    Ok(())
+}
+
+#[test]
+fn sparse_chunks_are_used_when_space_is_fragmented() -> Result<()> {
+    let Some(bench) = Bench::or_skip() else { return Ok(()) };
+    if !linux::host_or_skip() {
+        return Ok(());
+    }
+    bench.make(300 << 20, &["-d", "agcount=1"])?;
+    // Fill the filesystem, then free every other run of 5 blocks: no whole chunk fits.
+    linux::mount(&bench.image(), |root| {
+        let file = std::fs::File::create(root.join("file"))?;
+        let mut size = 1u64 << 30;
+        while size >= 4096 {
+            let held = file.metadata()?.len();
+            let range = FallocateFlags::empty();
+            if nix::fcntl::fallocate(&file, range, held as i64, size as i64).is_err() {
+                size /= 2;
+            }
+        }
+        let blocks = file.metadata()?.len() / 4096;
+        let punch = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        for block in (0..blocks.saturating_sub(16)).step_by(16) {
+            nix::fcntl::fallocate(&file, punch, (block * 4096) as i64, 7 * 4096)?;
+        }
+        Ok(())
+    })?;
+    let mut dice = Dice(5);
+    let mut mount = open(&bench.image())?;
+    let mut inodes = create_many(&mut mount, 4000)?;
+    mount.write_back()?;
+    free_some(&mut mount, &mut inodes, 2000, &mut dice)?;
+    inodes.extend(create_many(&mut mount, 1000)?);
+    let root_ino = mount.geo.root_ino.0;
+    let is_allocated = libfs::space::inobt::is_allocated(&mut mount, root_ino)?;
+    assert_eq!(is_allocated, Some(true));
+    close(mount)?;
+    assert_only_unlinked(&bench, "sparse")?;
+    let record = bench.peers.db(&bench.image(), &["agi 0", "addr root", "print"])?;
+    ensure!(record.contains("holemask") || record.contains("ptrs"), "{record}");
+    let mut mount = open(&bench.image())?;
+    free_some(&mut mount, &mut inodes, 0, &mut dice)?;
+    close(mount)?;
+    bench.peers.assert_clean(&bench.image());
+    Ok(())
+}
+
+#[test]
+fn directories_rotate_over_the_groups() -> Result<()> {
+    let Some(bench) = Bench::or_skip() else { return Ok(()) };
+    bench.make(512 << 20, &["-d", "agcount=4"])?;
+    let mut mount = open(&bench.image())?;
+    let parent = root(&mut mount)?;
+    let mut groups = Vec::new();
+    for _ in 0..8 {
+        let ino = create_unnamed(&mut mount, parent, REGULAR)?;
+        assert_eq!(ino >> mount.geo.inode.agino_log, 0, "files stay near their directory");
+        let blocks = inode_alloc::blocks_to_allocate(&mount.geo);
+        let reservation = mount.reservations.mkdir;
+        let mut tp = Transaction::begin(&mut mount, reservation, blocks)?;
+        let ino = inode_alloc::allocate(&mut tp, 128, DIRECTORY)?;
+        groups.push(ino >> tp.geo.inode.agino_log);
+        tp.commit()?;
+    }
+    assert_eq!(groups, [0, 1, 2, 3, 0, 1, 2, 3]);
+    Ok(())
+}
+
+#[test]
+fn a_full_filesystem_refuses_and_stays_sound() -> Result<()> {
+    let Some(bench) = Bench::or_skip() else { return Ok(()) };
+    bench.make(300 << 20, &["-i", "maxpct=1"])?;
+    let mut mount = open(&bench.image())?;
+    let parent = root(&mut mount)?;
+    let mut inodes = Vec::new();
+    let refused = loop {
+        match create_unnamed(&mut mount, parent, REGULAR) {
+            Ok(ino) => inodes.push(ino),
+            Err(error) => break error,
+        }
+    };
+    ensure!(refused.to_string().contains("No space"), "{refused:#}");
+    assert_eq!(mount.shutdown, None);
+    // One percent of 300 MiB in inodes of 512 bytes.
+    assert_eq!(inodes.len() / 64, (3 << 20) / 512 / 64 - 1);
+    free_some(&mut mount, &mut inodes, 0, &mut Dice(3))?;
+    close(mount)?;
+    bench.peers.assert_clean(&bench.image());
+    Ok(())
+}
