@@ -2,10 +2,9 @@
 
 use libfs::format::inode::Timestamp;
 
-use crate::number;
 use crate::usage::PROGRAM;
 
-/// Generation number of inodes when DETERMINISTIC_SEED is set: "SEED".
+/// Generation number of inodes when DETERMINISTIC_SEED is 1: "SEED".
 const DETERMINISTIC_GENERATION: u32 = 0x5345_4544;
 
 /// What a new filesystem takes from around it.
@@ -13,7 +12,7 @@ const DETERMINISTIC_GENERATION: u32 = 0x5345_4544;
 pub struct Environment {
     /// Time for every timestamp: SOURCE_DATE_EPOCH or now.
     pub time: Timestamp,
-    /// Generation number of new inodes: random unless DETERMINISTIC_SEED is set.
+    /// Generation number of new inodes: random unless DETERMINISTIC_SEED is 1.
     pub generation: u32,
     /// The Linux filesystem test suite runs, which makes filesystems too small for others.
     pub under_fstests: bool,
@@ -23,7 +22,7 @@ impl Environment {
     /// Reads the environment.
     pub fn read() -> Self {
         let time = std::env::var("SOURCE_DATE_EPOCH").ok().and_then(|words| epoch(&words));
-        let seeded = std::env::var_os("DETERMINISTIC_SEED").is_some();
+        let seeded = std::env::var_os("DETERMINISTIC_SEED").is_some_and(|value| value == "1");
         let set = |name| std::env::var_os(name).is_some();
         Self {
             time: time.unwrap_or_else(now),
@@ -33,10 +32,14 @@ impl Environment {
     }
 }
 
+/// Seconds since 1970 in decimal; an empty variable is as good as none.
 fn epoch(words: &str) -> Option<Timestamp> {
-    match number::leading(words) {
-        Some((seconds, "")) => Some(Timestamp { seconds, nanos: 0 }),
-        _ => {
+    if words.is_empty() {
+        return None;
+    }
+    match words.trim_start().parse() {
+        Ok(seconds) => Some(Timestamp { seconds, nanos: 0 }),
+        Err(_) => {
             eprintln!("{PROGRAM}: SOURCE_DATE_EPOCH '{words}' invalid timestamp, ignoring.");
             None
         }

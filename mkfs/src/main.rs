@@ -48,6 +48,7 @@ fn run() -> Result<(), Refusal> {
     let sizes = Sizes::new(cli.block_size, cli.sector_size, &traits, &mut notify)?;
     let (force, dry_run, quiet, discard) = (cli.force, cli.dry_run, cli.quiet, cli.discard);
     let options = cli.into_options(sizes, &Environment::read())?;
+    target.refuse_mounted()?;
     if !force {
         refuse_overwriting(&target.name)?;
     }

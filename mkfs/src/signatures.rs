@@ -33,7 +33,6 @@ const SIGNATURES: &[Signature] = &[
     Signature("f2fs", 0x400, &[0x10, 0x20, 0xf5, 0xf2]),
     Signature("nilfs2", 0x406, &[0x34, 0x34]),
     Signature("erofs", 0x400, &[0xe2, 0xe1, 0xf5, 0xe0]),
-    Signature("squashfs", 0, b"hsqs"),
     Signature("iso9660", 0x8001, b"CD001"),
     Signature("udf", 0x8001, b"BEA01"),
     Signature("jfs", 0x8000, b"JFS1"),
@@ -89,6 +88,7 @@ impl Reader {
         let content = fixed
             .map(|Signature(name, ..)| *name)
             .or_else(|| self.extended())
+            .or_else(|| self.squashfs())
             .or_else(|| self.swap())
             .or_else(|| self.raid_at_end());
         content.map(Found::Content).or_else(|| self.partition_table().map(Found::PartitionTable))
@@ -124,6 +124,12 @@ impl Reader {
         Some(if compat & HAS_JOURNAL != 0 { "ext3" } else { "ext2" })
     }
 
+    /// Squashfs, whose versions before 4 go by a name of their own.
+    fn squashfs(&self) -> Option<&'static str> {
+        let version = self.has(0, b"hsqs").then(|| self.bytes(28).map_or(0, u16::from_le_bytes))?;
+        Some(if version < 4 { "squashfs3" } else { "squashfs" })
+    }
+
     /// Swap space: the signature ends the first page, whose size is the machine's.
     fn swap(&self) -> Option<&'static str> {
         let pages = [0x1000u64, 0x2000, 0x4000, 0x8000, 0x10000];
@@ -149,10 +155,9 @@ impl Reader {
         if !self.has(510, &[0x55, 0xaa]) {
             return None;
         }
-        // Four entries, each inactive or active, at least one of them a partition.
+        // Four entries, each inactive or active; else it is some other boot sector.
         let entries: [u8; 64] = self.bytes(446)?;
-        let entries = entries.chunks_exact(16);
-        let sound = entries.clone().all(|entry| entry[0] & 0x7f == 0);
-        (sound && entries.clone().any(|entry| entry[4] != 0)).then_some("dos")
+        let sound = entries.chunks_exact(16).all(|entry| entry[0] & 0x7f == 0);
+        sound.then_some("dos")
     }
 }

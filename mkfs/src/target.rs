@@ -60,6 +60,19 @@ impl Target {
         Ok(Self { name, is_file: false, create: false })
     }
 
+    /// Refuses a device that is mounted.
+    ///
+    /// # Errors
+    /// It is mounted.
+    pub fn refuse_mounted(&self) -> Result<(), Refusal> {
+        if !self.is_file && is_mounted(self.path()) {
+            let name = &self.name;
+            let text = format!("{PROGRAM}: {name} contains a mounted filesystem");
+            return Err(Refusal::with_usage(text));
+        }
+        Ok(())
+    }
+
     fn path(&self) -> &Path {
         Path::new(&self.name)
     }
@@ -124,13 +137,8 @@ impl Target {
                 ))
             })?;
         }
-        let mut device = FileDevice::open(self.path()).map_err(|error| match error.errno() {
-            libfs::Errno::EBUSY if is_mounted(self.path()) => {
-                let name = &self.name;
-                Refusal::with_usage(format!("{PROGRAM}: {name} contains a mounted filesystem"))
-            }
-            _ => Refusal::with_usage(format!("{PROGRAM}: {error}")),
-        })?;
+        let mut device = FileDevice::open(self.path())
+            .map_err(|error| Refusal::with_usage(format!("{PROGRAM}: {error}")))?;
         let resize = |device: &mut FileDevice, bytes| {
             device
                 .set_size(bytes)

@@ -26,7 +26,7 @@ pub(super) fn chunk(plan: &Plan, first: u32) -> Vec<u8> {
     for (number, inode) in (u64::from(first)..).zip(blocks.chunks_exact_mut(size)) {
         let core = match number - u64::from(first) {
             0 => root(plan, number, inode),
-            1 => realtime(plan, number, Timestamp { seconds: 0, nanos: plan.time.nanos }, true),
+            1 => realtime(plan, number, Timestamp::default(), true),
             2 => realtime(plan, number, plan.time, false),
             _ => free(plan, number),
         };

@@ -46,6 +46,10 @@ impl Group {
 
     fn fill_free_list(&mut self, geometry: &Geometry) {
         let needed = geometry.min_freelist(1, 1, 1);
+        // A log can leave a group with less: then the list stays empty.
+        if self.free.blocks() < needed {
+            return;
+        }
         while (self.free_list.len() as u32) < needed {
             let missing = needed - self.free_list.len() as u32;
             let Some(taken) = self.free.take_by_size(missing) else { return };
