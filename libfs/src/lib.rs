@@ -15,7 +15,9 @@ pub mod inode;
 pub mod journal;
 pub mod mkfs;
 pub mod mount;
+pub mod parent;
 pub mod space;
+pub mod symlink;
 pub mod transaction;
 pub mod xattr;
 

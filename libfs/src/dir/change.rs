@@ -4,11 +4,11 @@ use super::block;
 use super::convert;
 use super::data::{self, DATA_MAGIC, Free};
 use super::free_index::{FreeIndex, set_best};
-use super::hash_tree;
+use super::hash_tree::{self, TreeLeaf};
 use super::leaf::{self, LeafEntry, NO_BLOCK, SingleLeaf};
 use super::lookup::{self, Form, Found, bad_data, read_short, read_single_leaf};
 use super::shortform;
-use super::store::{Params, StoreMut};
+use super::store::{Params, Store, StoreMut};
 use crate::buffer::BufferKind;
 use crate::error::Errno;
 use crate::format::dir::shortform::ShortForm;
@@ -117,12 +117,14 @@ fn add_leaf<S: StoreMut>(store: &mut S, name: &[u8], target: Target) -> Result<b
     Ok(true)
 }
 
+/// The first data block with room for `need` bytes.
+fn find_block(bests: &[u16], need: usize) -> Option<usize> {
+    bests.iter().position(|&best| best != NO_BLOCK && usize::from(best) >= need)
+}
+
 /// The first data block with room for `need` bytes, or else the first that does not exist.
 fn choose_block(bests: &[u16], need: usize) -> usize {
-    let roomy = |&best: &u16| best != NO_BLOCK && usize::from(best) >= need;
-    bests
-        .iter()
-        .position(roomy)
+    find_block(bests, need)
         .or_else(|| bests.iter().position(|&best| best == NO_BLOCK))
         .unwrap_or(bests.len())
 }
@@ -165,6 +167,44 @@ fn add_data<S: StoreMut>(
     Ok((place.offset, data::best_free(&bytes)))
 }
 
+/// Whether an entry can be added without taking a block, in a directory whose inode has
+/// `capacity` bytes for it.
+pub(crate) fn has_room<S: Store>(store: &mut S, name: &[u8], capacity: usize) -> Result<bool> {
+    let params = store.params();
+    let need = params.layout().entry_len(name.len());
+    match lookup::form(store)? {
+        Form::Short => {
+            let mut short = read_short(store)?;
+            let (layout, dir) = (params.layout(), params.dir());
+            // The largest inode number, since the real one is not known.
+            Ok(shortform::insert(&mut short, name, u64::MAX, 0, layout, &dir)
+                && shortform::countable(&short)
+                && short.encoded_size(params.ftype) <= capacity)
+        }
+        Form::Block => {
+            let mut bytes = store.read(0, BufferKind::DirBlock)?.to_vec();
+            let hash = params.hash(name);
+            let added = block::add(&mut bytes, params.layout(), hash, 1, name, 0);
+            added.ok_or_else(|| bad_data(store, 0))
+        }
+        Form::Leaf => {
+            let single = read_single_leaf(store)?;
+            let stale = leaf::stale_count(&single.entries);
+            let entries = single.entries.len() + usize::from(stale == 0);
+            Ok(find_block(&single.bests, need).is_some()
+                && SingleLeaf::len(entries, single.bests.len()) <= params.block_size)
+        }
+        Form::Node => {
+            let (_, mut leaf): (_, leaf::Leaf) = hash_tree::find(store, params.hash(name))?;
+            leaf::insert_entry(
+                &mut leaf.entries,
+                LeafEntry { hash: params.hash(name), address: 1 },
+            );
+            Ok(leaf.fits(params.block_size) && choose_slot(store, need)?.exists)
+        }
+    }
+}
+
 /// A data block as the free index knows it.
 struct Slot {
     /// Its number.
@@ -189,7 +229,7 @@ fn add_node<S: StoreMut>(store: &mut S, name: &[u8], target: Target) -> Result<(
 }
 
 /// The first data block with room for `need` bytes, or else the first that does not exist.
-fn choose_slot<S: StoreMut>(store: &mut S, need: usize) -> Result<Slot> {
+fn choose_slot<S: Store>(store: &mut S, need: usize) -> Result<Slot> {
     let params = store.params();
     let capacity = FreeIndex::capacity(params.block_size);
     let mut missing: Option<Slot> = None;
@@ -217,7 +257,7 @@ fn choose_slot<S: StoreMut>(store: &mut S, need: usize) -> Result<Slot> {
 }
 
 /// The free index block at `bno`, if there is one.
-fn read_free<S: StoreMut>(store: &mut S, bno: u64) -> Result<Option<FreeIndex>> {
+fn read_free<S: Store>(store: &mut S, bno: u64) -> Result<Option<FreeIndex>> {
     if store.next_mapped(bno)? != Some(bno) {
         return Ok(None);
     }
