@@ -7,6 +7,7 @@
 
 pub mod exchange;
 pub mod mappings;
+pub mod namespace;
 mod read;
 mod truncate;
 mod write;

@@ -22,6 +22,7 @@ use crate::format::geometry::Geometry;
 use crate::format::inode::ForkFormat;
 use crate::format::log_reservation::Reservation;
 use crate::inode::bmap::{self, alloc::btree_blocks_for, edit};
+use crate::inode::create::default_fork_offset;
 use crate::inode::{InodeFork, InodeLogFlags, InodeRef, WhichFork};
 use crate::mount::Mount;
 use crate::transaction::{Step, Transaction};
@@ -257,7 +258,7 @@ pub(crate) fn add_fork(tp: &mut Transaction<'_>, inode: InodeRef) -> Result<()> 
     let geo = std::sync::Arc::clone(&tp.geo);
     let found = tp.inode_mut(inode);
     let offset = space::fork_offset_for(&geo, found, EMPTY_LIST);
-    let offset = offset.unwrap_or_else(|| space::default_fork_offset(&geo, found.core.mode));
+    let offset = offset.unwrap_or_else(|| default_fork_offset(&geo, found.core.mode));
     found.core.forkoff = offset;
     found.attr = Some(InodeFork::default());
     let overfull = found.data.disk_bytes() > found.fork_size(&geo, WhichFork::Data);

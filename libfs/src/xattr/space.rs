@@ -2,7 +2,8 @@
 
 use crate::format::extent::root_space;
 use crate::format::geometry::Geometry;
-use crate::format::inode::{CORE_SIZE, ForkFormat, mode};
+use crate::format::inode::{CORE_SIZE, ForkFormat};
+use crate::inode::create::default_fork_offset;
 use crate::inode::{Inode, WhichFork};
 
 /// Fewest children for which a btree root must have room: in the data fork, and in the
@@ -50,21 +51,5 @@ pub(crate) fn fork_offset_for(geo: &Geometry, inode: &Inode, len: usize) -> Opti
 
 /// Bytes of the data fork when an attribute fork is made without knowing its contents.
 fn default_offset(geo: &Geometry, inode: &Inode) -> usize {
-    default_fork_offset(geo, inode.core.mode) as usize * UNIT
-}
-
-/// The offset of an attribute fork whose contents are not known, in units of 8 bytes
-/// (`xfs_default_attroffset`): behind a device number, or behind room for a btree root.
-pub(crate) fn default_fork_offset(geo: &Geometry, file_mode: u16) -> u8 {
-    /// Smallest inodes, and children of a root for which they and larger ones have room.
-    const SMALLEST: u32 = 256;
-    if matches!(file_mode & mode::TYPE, mode::FIFO | mode::CHAR | mode::BLOCK | mode::SOCKET) {
-        return 1;
-    }
-    let offset = if geo.inode.size == SMALLEST {
-        literal_area(geo).saturating_sub(root_space(MIN_ATTR_ROOT))
-    } else {
-        root_space(6 * MIN_ATTR_ROOT)
-    };
-    (offset / UNIT) as u8
+    usize::from(default_fork_offset(geo, inode.core.mode)) * UNIT
 }

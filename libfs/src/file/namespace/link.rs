@@ -1,0 +1,43 @@
+//! More names for a file.
+
+use super::{
+    MAX_LINKS, add_link, begin_even_if_full, check_new, entries_changed, ftype_of, name_error,
+};
+use crate::dir::reserve;
+use crate::inode::{InodeRef, WhichFork, unlinked};
+use crate::mount::Mount;
+use crate::{Errno, Result, dir, parent};
+
+/// Gives `inode`, which is no directory, the name `name` in `dir`. An open file without
+/// names gets its first one.
+///
+/// # Errors
+/// EEXIST, EPERM for a directory, EMLINK, ENOSPC; errors of reading and writing metadata.
+pub fn link(mount: &mut Mount, inode: InodeRef, dir: InodeRef, name: &[u8]) -> Result<()> {
+    check_new(mount, dir, name)?;
+    let core = &mount.inode(inode).core;
+    if core.is_dir() {
+        return Err(name_error(Errno::EPERM, name));
+    }
+    if core.nlink >= MAX_LINKS {
+        return Err(name_error(Errno::EMLINK, name));
+    }
+    let geo = &mount.geo;
+    let blocks =
+        reserve::to_add(geo, WhichFork::Data) + reserve::for_parent_pointer(geo, name.len());
+    let fits_as_it_is = !geo.features.parent && dir::has_room(mount, dir, name)?;
+    let reservation = mount.reservations.link;
+    let (mut tp, reserved) = begin_even_if_full(mount, reservation, blocks)?;
+    if !reserved && !fits_as_it_is {
+        return Err(name_error(Errno::ENOSPC, name));
+    }
+    if tp.inode(inode).core.nlink == 0 {
+        unlinked::remove(&mut tp, inode)?;
+    }
+    let (ino, ftype) = (tp.inode(inode).ino, ftype_of(&tp, inode));
+    dir::add(&mut tp, dir, name, ino, ftype)?;
+    entries_changed(&mut tp, dir);
+    add_link(&mut tp, inode);
+    parent::add(&mut tp, inode, dir, name);
+    tp.commit()
+}
