@@ -13,3 +13,5 @@ mod inode;
 mod mkfs;
 #[path = "peers/recovery.rs"]
 mod recovery;
+#[path = "peers/recovery_log.rs"]
+mod recovery_log;
