@@ -27,7 +27,7 @@ const _: () = assert!(<LogDinode as Wire>::SIZE == size_of::<Dinode>());
 /// The log item of an inode.
 fn item(inode: &Inode, geo: &Geometry) -> InodeItem {
     use InodeLogFlags as F;
-    let mut fields = inode.log.fields - (F::IVERSION | F::TIMESTAMP) | F::CORE;
+    let mut fields = (inode.log.fields - (F::IVERSION | F::TIMESTAMP)) | F::CORE;
     let data = fork_region(&inode.data, geo, inode.ino, &mut fields, DATA_FLAGS);
     let attr = match &inode.attr {
         Some(fork) => fork_region(fork, geo, inode.ino, &mut fields, ATTR_FLAGS),

@@ -61,6 +61,8 @@ pub struct AllocArgs {
     /// The blocks will be written without going through the log (file data, remote
     /// attribute values), so that they must not be ones freed since the last checkpoint.
     pub data: bool,
+    /// First and last block of the group at which the extent may begin; `None` for any.
+    pub range: Option<(u32, u32)>,
 }
 
 impl AllocArgs {
@@ -77,6 +79,7 @@ impl AllocArgs {
             pool: Pool::None,
             owner: Owner::ELSEWHERE,
             data: false,
+            range: None,
         }
     }
 }
@@ -236,7 +239,12 @@ fn fit(
     args: &AllocArgs,
 ) -> Option<Choice> {
     let busy = &mount.ags[agno as usize].busy;
-    let all = (whole.start, end(&whole));
+    let all = match args.range {
+        None => (whole.start, end(&whole)),
+        Some((first, last)) => {
+            (whole.start.max(first), end(&whole).min(last.saturating_add(args.max_len)))
+        }
+    };
     if !args.data || busy.is_empty() {
         return fit_part(all, place, args).map(|part| Choice { whole, part });
     }

@@ -16,6 +16,8 @@ pub(super) struct Wanted {
     pub(super) blocks: u32,
     /// The first block is a multiple of this.
     pub(super) align: u32,
+    /// First and last block that it may be; `None` for any.
+    pub(super) range: Option<(u32, u32)>,
 }
 
 /// Takes blocks for inodes beginning exactly at `agbno`; the first of them is returned.
@@ -39,6 +41,7 @@ fn take(tp: &mut Transaction<'_>, wanted: Wanted, target: Target) -> Result<Opti
         // Inode clusters are not logged, and the inodes that were in blocks freed since the
         // last checkpoint may still be in memory.
         data: true,
+        range: wanted.range,
         ..AllocArgs::new(wanted.blocks, wanted.blocks, target)
     };
     let found = allocate(tp, &args)?;
@@ -48,5 +51,5 @@ fn take(tp: &mut Transaction<'_>, wanted: Wanted, target: Target) -> Result<Opti
 /// Frees blocks of inodes when the transaction finishes its deferred operations.
 pub(super) fn free(tp: &mut Transaction<'_>, agno: u32, agbno: u32, blocks: u32) {
     let block = tp.geo.fsblock(agno, agbno);
-    tp.defer(FreeExtent::new(block, blocks.into(), Owner::INODES, Pool::None));
+    tp.defer(FreeExtent::new(block, blocks, Owner::INODES, Pool::None));
 }

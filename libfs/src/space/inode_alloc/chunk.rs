@@ -7,6 +7,7 @@ use super::Pass;
 use super::blocks::{self, Wanted};
 use crate::Result;
 use crate::buffer::{BufferId, BufferKind};
+use crate::format::NULL_AGINO;
 use crate::format::ag::Agi;
 use crate::format::btree_record::InodeChunk;
 use crate::format::checksum;
@@ -93,19 +94,18 @@ fn find_whole(tp: &mut Transaction<'_>, agno: u32, agi: BufferId) -> Result<Opti
     let blocks = geo.inode.alloc_blocks;
     let align = geo.inode.align_mask + 1;
     let behind = geo.agino_agbno(newest).saturating_add(blocks);
-    if newest != crate::format::NULL_AGINO && behind < length && behind.is_multiple_of(align) {
-        if let Some(agbno) = blocks::exact(tp, Wanted { agno, blocks, align: 1 }, behind)? {
-            return Ok(Some(Space { agbno, blocks }));
-        }
+    let wanted = |align| Wanted { agno, blocks, align, range: None };
+    let found = |agbno| Space { agbno, blocks };
+    let aligned = newest != NULL_AGINO && behind < length && behind.is_multiple_of(align);
+    if aligned && let Some(agbno) = blocks::exact(tp, wanted(1), behind)? {
+        return Ok(Some(found(agbno)));
     }
     let stripe = geo.stripe_unit;
-    if stripe != 0 && align > 1 && stripe.is_multiple_of(align) {
-        if let Some(agbno) = blocks::near(tp, Wanted { agno, blocks, align: stripe }, root)? {
-            return Ok(Some(Space { agbno, blocks }));
-        }
+    let striped = stripe != 0 && align > 1 && stripe.is_multiple_of(align);
+    if striped && let Some(agbno) = blocks::near(tp, wanted(stripe), root)? {
+        return Ok(Some(found(agbno)));
     }
-    let agbno = blocks::near(tp, Wanted { agno, blocks, align }, root)?;
-    Ok(agbno.map(|agbno| Space { agbno, blocks }))
+    Ok(blocks::near(tp, wanted(align), root)?.map(found))
 }
 
 /// Space for part of a chunk.
@@ -121,14 +121,8 @@ fn find_part(tp: &mut Transaction<'_>, agno: u32, agi: BufferId) -> Result<Optio
     let last = geo.ag_size(agno) / chunk * chunk;
     let Some(last) = last.checked_sub(geo.inode.alloc_blocks) else { return Ok(None) };
     let root = header::agi(tp, agi)?.root.get();
-    let agbno = blocks::near(tp, Wanted { agno, blocks: least, align }, root)?;
-    match agbno {
-        Some(agbno) if !(chunk..=last).contains(&agbno) => {
-            blocks::free(tp, agno, agbno, least);
-            Ok(None)
-        }
-        found => Ok(found.map(|agbno| Space { agbno, blocks: least })),
-    }
+    let wanted = Wanted { agno, blocks: least, align, range: Some((chunk, last)) };
+    Ok(blocks::near(tp, wanted, root)?.map(|agbno| Space { agbno, blocks: least }))
 }
 
 /// Fills the new inodes' clusters. They are not logged: an inode-create item says what
