@@ -4,6 +4,7 @@
 //! packages, `bin/` has wrapper scripts for use by hand. The programs need a newer C
 //! library than the machine may have, so they run through the prefix's own loader.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -218,6 +219,28 @@ impl Peers {
             command.arg("-c").arg(line);
         }
         run(command.arg(image))
+    }
+
+    /// The kinds of intents (`EFI`, `RUI`, `CUI`, `BUI`, `XMI`) in the log of `image` that no done
+    /// item answers, by `xfs_logprint -t`.
+    ///
+    /// # Errors
+    ///
+    /// When xfs_logprint could not be started.
+    pub fn open_intents(&self, image: &Path) -> Result<BTreeSet<&'static str>> {
+        const KINDS: [(&str, &str); 5] =
+            [("EFI", "EFD"), ("RUI", "RUD"), ("CUI", "CUD"), ("BUI", "BUD"), ("XMI", "XMD")];
+        let output = self.output("xfs_logprint", ["-t".as_ref(), image.as_os_str()])?;
+        let log = String::from_utf8_lossy(&output.stdout).into_owned();
+        let identifiers = |kind: &str| -> BTreeSet<String> {
+            let lines = log.lines().filter(|line| line.trim_start().starts_with(kind));
+            let found = lines.filter_map(|line| line.split_once("id:"));
+            found.map(|(_, id)| id.trim().to_owned()).collect()
+        };
+        let open = KINDS.into_iter().filter(|(intent, done)| {
+            identifiers(intent).difference(&identifiers(done)).next().is_some()
+        });
+        Ok(open.map(|(intent, _)| intent).collect())
     }
 
     /// Runs xfs_io on the mounted file or directory `path` and returns what the commands printed.

@@ -236,8 +236,12 @@ impl<'a> Mixer<'a> {
     }
 }
 
-/// A file with `extents` one-block extents, a hole after each.
-fn write_fragmented(path: &Path, extents: u64, byte: u8) -> Result<()> {
+/// Writes a file with `extents` one-block extents of 4096 bytes, a hole after each.
+///
+/// # Errors
+///
+/// When writing fails.
+pub fn write_fragmented(path: &Path, extents: u64, byte: u8) -> Result<()> {
     let file = File::create(path)?;
     let piece = vec![byte; 1 << 20];
     let length = extents * 8192;

@@ -11,6 +11,8 @@ mod harness;
 mod inode;
 #[path = "peers/mkfs.rs"]
 mod mkfs;
+#[path = "peers/power_cut.rs"]
+mod power_cut;
 #[path = "peers/recovery.rs"]
 mod recovery;
 #[path = "peers/recovery_log.rs"]

@@ -70,10 +70,11 @@ fn recover(name: &str, workloads: &[Workload], count: usize) {
             options: OPTIONS[index / workloads.len() % OPTIONS.len()],
             seed: 1 + index as u64,
         };
-        match case.judge(&peers, &linux) {
-            Ok(intents) => intents.into_iter().for_each(|kind| *open.entry(kind).or_insert(0) += 1),
-            Err(error) => wrong.push(format!("{case:?}: {error:#}")),
+        let mut intents = BTreeSet::new();
+        if let Err(error) = case.judge(&peers, &linux, &mut intents) {
+            wrong.push(format!("{case:?}, open {intents:?}: {error:#}"));
         }
+        intents.into_iter().for_each(|kind| *open.entry(kind).or_insert(0) += 1);
     }
     say(&format!(
         "recovery of {name}: {} of {count} images as Linux recovers them; \
@@ -93,17 +94,21 @@ struct Case {
 }
 
 impl Case {
-    /// Makes the image and compares both recoveries; returns the kinds of intents it left open.
-    fn judge(&self, peers: &Peers, linux: &Linux) -> Result<BTreeSet<&'static str>> {
+    /// Makes the image and compares both recoveries; notes the kinds of intents it left open.
+    fn judge(
+        &self,
+        peers: &Peers,
+        linux: &Linux,
+        intents: &mut BTreeSet<&'static str>,
+    ) -> Result<()> {
         let scratch = Scratch::new()?;
         let crashed = scratch.path("crashed");
         let options: Vec<&str> = self.options.split_whitespace().collect();
         peers.mkfs(&crashed, SIZE, &options)?;
         crash::within(linux, peers, &crashed, self.workload, self.seed, self.cut)
             .context("crashing")?;
-        let intents = open_intents(peers, &crashed)?;
-        self.compare(peers, linux, &scratch, &crashed).inspect_err(|_| self.keep(&crashed))?;
-        Ok(intents)
+        *intents = peers.open_intents(&crashed)?;
+        self.compare(peers, linux, &scratch, &crashed).inspect_err(|_| self.keep(&crashed))
     }
 
     fn compare(
@@ -151,21 +156,4 @@ fn run_ours(options: &[&str], image: &Path) -> Result<Output> {
 fn text(output: &Output) -> String {
     let bytes = [&output.stdout[..], &output.stderr[..]].concat();
     format!("{} {}", output.status, String::from_utf8_lossy(&bytes))
-}
-
-/// The kinds of intents in the log that no done item answers, from `xfs_logprint -t`.
-fn open_intents(peers: &Peers, image: &Path) -> Result<BTreeSet<&'static str>> {
-    const KINDS: [(&str, &str); 5] =
-        [("EFI", "EFD"), ("RUI", "RUD"), ("CUI", "CUD"), ("BUI", "BUD"), ("XMI", "XMD")];
-    let output = peers.output("xfs_logprint", ["-t".as_ref(), image.as_os_str()])?;
-    let log = String::from_utf8_lossy(&output.stdout).into_owned();
-    let identifiers = |kind: &str| -> BTreeSet<String> {
-        let lines = log.lines().filter(|line| line.trim_start().starts_with(kind));
-        let ids = lines.filter_map(|line| line.split_once("id:"));
-        ids.map(|(_, id)| id.trim().to_owned()).collect()
-    };
-    let open = KINDS.into_iter().filter(|(intent, done)| {
-        identifiers(intent).difference(&identifiers(done)).next().is_some()
-    });
-    Ok(open.map(|(intent, _)| intent).collect())
 }
