@@ -17,3 +17,5 @@ mod power_cut;
 mod recovery;
 #[path = "peers/recovery_log.rs"]
 mod recovery_log;
+#[path = "peers/space.rs"]
+mod space;

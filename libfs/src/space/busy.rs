@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::mount::Mount;
+
 /// The busy extents of one allocation group, disjoint.
 #[derive(Debug, Default, Clone)]
 pub struct BusyExtents {
@@ -97,6 +99,13 @@ impl BusyExtents {
     pub fn clear(&mut self) {
         self.extents.clear();
         self.blocks = 0;
+    }
+}
+
+impl Mount {
+    /// Blocks in all groups that were freed since the last checkpoint.
+    pub fn busy_blocks(&self) -> u64 {
+        self.ags.iter().map(|ag| ag.busy.blocks()).sum()
     }
 }
 

@@ -55,9 +55,17 @@ impl<'m> Transaction<'m> {
     pub fn begin(mount: &'m mut Mount, reservation: Reservation, blocks: u64) -> Result<Self> {
         mount.check_writable()?;
         mount.make_log_room(reservation.log_bytes)?;
-        if blocks > 0 && mount.counters.available(&mount.geo) < blocks {
-            // Blocks freed since the last checkpoint count as free already.
-            return Err(Error::os(Errno::ENOSPC, format!("reserving {blocks} blocks")));
+        if blocks > 0 {
+            let available = mount.counters.available(&mount.geo);
+            if available < blocks {
+                return Err(Error::os(Errno::ENOSPC, format!("reserving {blocks} blocks")));
+            }
+            // Blocks freed since the last checkpoint count as free, but data must not use
+            // them before the next.
+            let busy = mount.busy_blocks();
+            if busy > 0 && available - blocks < busy {
+                mount.checkpoint()?;
+            }
         }
         mount.counters.reserved += blocks;
         mount.inodes.next_transaction();
