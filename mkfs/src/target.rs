@@ -85,7 +85,7 @@ impl Target {
         if self.is_file {
             let size = fs::metadata(self.path()).map_or(0, |metadata| metadata.len());
             let size = if self.create { 0 } else { size };
-            return Ok(DeviceTraits { size, is_file: true, ..PLAIN });
+            return Ok(DeviceTraits::image_file(size));
         }
         let queue = Queue::of(self.path());
         let physical = queue.number("physical_block_size").unwrap_or(512);
@@ -154,18 +154,6 @@ impl Target {
         Ok(device)
     }
 }
-
-const PLAIN: DeviceTraits = DeviceTraits {
-    size: 0,
-    is_file: true,
-    logical_sector_size: 512,
-    physical_sector_size: 512,
-    solid_state: false,
-    stripe_unit: 0,
-    stripe_width: 0,
-    atomic_write_min: 0,
-    atomic_write_max: 0,
-};
 
 /// An I/O error as the C library words it.
 fn reason(error: &std::io::Error) -> String {

@@ -44,7 +44,7 @@ impl Stripes {
         differs("unit", unit, device.stripe_unit, notify);
         differs("width", width, device.stripe_width, notify);
         let (unit, width) = (unit * 512, width * 512);
-        if unit % block != 0 || width % block != 0 {
+        if !unit.is_multiple_of(block) || !width.is_multiple_of(block) {
             return Err(PlanError::StripeUnaligned { unit, width, block: block as u32 });
         }
         Ok(Self { unit: unit / block, width: width / block })
@@ -81,7 +81,7 @@ fn check_stripe(unit: u64, width: u64, sector: u32) -> Result<(), PlanError> {
     if unit > width {
         return fail(format!("stripe unit ({unit}) is larger than the stripe width ({width})"));
     }
-    if sector != 0 && unit % u64::from(sector) != 0 {
+    if sector != 0 && !unit.is_multiple_of(u64::from(sector)) {
         return fail(format!(
             "stripe unit ({unit}) must be a multiple of the sector size ({sector})"
         ));
@@ -90,7 +90,7 @@ fn check_stripe(unit: u64, width: u64, sector: u32) -> Result<(), PlanError> {
         (0, 0) => Ok(()),
         (0, _) => fail(format!("invalid stripe width ({width}) and stripe unit of 0")),
         (_, 0) => fail(format!("invalid stripe unit ({unit}) and stripe width of 0")),
-        _ if width % unit != 0 => {
+        _ if !width.is_multiple_of(unit) => {
             fail(format!("stripe width ({width}) must be a multiple of the stripe unit ({unit})"))
         }
         _ => Ok(()),
@@ -122,7 +122,7 @@ fn reported(
         )));
         return Stripes::default();
     }
-    if unit * 512 % block != 0 || width * 512 % block != 0 {
+    if !(unit * 512).is_multiple_of(block) || !(width * 512).is_multiple_of(block) {
         return Stripes::default();
     }
     Stripes { unit: unit * 512 / block, width: width * 512 / block }
@@ -184,7 +184,7 @@ impl Groups {
         }
         let by_count = matches!(options.ag_sizing, AgSizing::Count(_));
         let by_size = matches!(options.ag_sizing, AgSizing::Size(_));
-        if self.blocks % unit != 0 {
+        if !self.blocks.is_multiple_of(unit) {
             let up = self.blocks.next_multiple_of(unit);
             let down = self.blocks - self.blocks % unit;
             self.blocks = if up > ag_max_blocks(block) { down } else { up };
@@ -197,7 +197,7 @@ impl Groups {
             }
         }
         let same_disk = stripes.width > 0
-            && self.blocks % stripes.width == 0
+            && self.blocks.is_multiple_of(stripes.width)
             && stripes.width != stripes.unit
             && self.count > 1;
         if !same_disk {
@@ -275,7 +275,7 @@ fn initial_ag_blocks(
             concurrent_ag_blocks(block, data_blocks, automatic, u64::from(*threads))
         }
         AgSizing::Size(size) => {
-            if size.bytes % block != 0 {
+            if !size.bytes.is_multiple_of(block) {
                 let text = size.text.clone();
                 return Err(PlanError::AgSizeUnaligned { text, block: block as u32 });
             }

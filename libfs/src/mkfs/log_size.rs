@@ -36,7 +36,7 @@ pub(super) fn stripe_unit(
     sector: u64,
 ) -> Result<(u64, Option<u64>), PlanError> {
     let asked = options.log_stripe_unit.unwrap_or(0);
-    if asked % block != 0 {
+    if !asked.is_multiple_of(block) {
         return Err(PlanError::LogStripeUnaligned { unit: asked, block: block as u32 });
     }
     let unit = match (asked / block, data_unit) {
@@ -185,7 +185,7 @@ impl Sizing<'_> {
         if place.start >= group_blocks {
             return Err(PlanError::LogStartUnalignable(address));
         }
-        if place.blocks % unit != 0 {
+        if !place.blocks.is_multiple_of(unit) {
             if self.asked_blocks().is_some() {
                 return Err(PlanError::LogSizeUnaligned { blocks: place.blocks, unit });
             }

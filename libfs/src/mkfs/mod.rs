@@ -14,6 +14,8 @@ mod old;
 mod options;
 mod plan;
 mod sizes;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use error::{Notice, PlanError};

@@ -32,9 +32,9 @@ fn group_bytes(old: &Dsb) -> Option<u64> {
     let sound = old.magicnum.get() == MAGIC
         && (9..=16).contains(&log)
         && old.blocksize.get() == 1 << log
-        && blocks != 0
+        && blocks >= MIN_AG_BLOCKS.into()
         && count != 0
         && old.dblocks.get() <= count.saturating_mul(blocks)
         && old.dblocks.get() >= ((count - 1) * blocks).saturating_add(MIN_AG_BLOCKS.into());
-    sound.then_some(blocks << log)
+    sound.then(|| blocks << log)
 }

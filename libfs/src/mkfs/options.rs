@@ -34,6 +34,23 @@ pub struct DeviceTraits {
     pub atomic_write_max: u32,
 }
 
+impl DeviceTraits {
+    /// An image file of `size` bytes.
+    pub const fn image_file(size: u64) -> Self {
+        Self {
+            size,
+            is_file: true,
+            logical_sector_size: 512,
+            physical_sector_size: 512,
+            solid_state: false,
+            stripe_unit: 0,
+            stripe_width: 0,
+            atomic_write_min: 0,
+            atomic_write_max: 0,
+        }
+    }
+}
+
 /// A feature that has a default and can be asked for or declined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Toggle {
@@ -226,6 +243,34 @@ pub struct Options {
     pub generation: u32,
     /// Flags that the root directory hands on.
     pub root: RootDirectory,
+}
+
+impl Default for Options {
+    /// What mkfs.xfs makes without options; UUID, times and generations are all zero.
+    fn default() -> Self {
+        Self {
+            features: Features::default(),
+            self_healing: None,
+            uuid: [0; 16],
+            label: Vec::new(),
+            data_size: None,
+            ag_sizing: AgSizing::Automatic,
+            stripe: Stripe::FromDevice,
+            inode_size: None,
+            inodes_per_block: None,
+            inode_percentage: None,
+            align_inodes: true,
+            log_sizing: LogSizing::Automatic,
+            log_stripe_unit: None,
+            log_ag: None,
+            directory_block_size: None,
+            unsupported: false,
+            cpus: 1,
+            time: Timestamp::default(),
+            generation: 0,
+            root: RootDirectory::default(),
+        }
+    }
 }
 
 /// What the root directory hands on to the files in it.

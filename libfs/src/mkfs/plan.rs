@@ -172,11 +172,11 @@ fn length(
     /// Every size is a multiple of the smallest block.
     const UNIT: u32 = 512;
     let Some(bytes) = size.map(|size| size.bytes) else { return Ok(None) };
-    if bytes % u64::from(UNIT) != 0 {
+    if !bytes.is_multiple_of(u64::from(UNIT)) {
         return Err(PlanError::Length { what, bytes, unit: UNIT });
     }
     let blocks = bytes / u64::from(block);
-    if bytes % u64::from(block) != 0 {
+    if !bytes.is_multiple_of(u64::from(block)) {
         notify(Notice::Error(format!(
             "warning: {what} length {bytes} not a multiple of {block}, truncated to {}",
             blocks * u64::from(block)
@@ -267,11 +267,11 @@ fn set_features(sb: &mut Dsb, features: &Features, stripes: &Stripes, sizes: Siz
     sb.features_incompat = incompat.bits().into();
     // Chunks are aligned to inode buffers, or where they may be sparse to chunks.
     let inode = u32::from(sb.inodesize.get());
-    let buffer = 8192 * (inode / 256) >> sb.blocklog;
+    let buffer = (8192 * (inode / 256)) >> sb.blocklog;
     sb.inoalignmt = buffer.into();
     if features.sparse_inodes.on {
         sb.spino_align = sb.inoalignmt;
-        sb.inoalignmt = (64 * inode >> sb.blocklog).into();
+        sb.inoalignmt = ((64 * inode) >> sb.blocklog).into();
     }
 }
 
