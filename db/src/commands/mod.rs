@@ -1,0 +1,171 @@
+//! Commands: one table drives running, help and completion.
+
+mod ablock;
+mod addr;
+mod agf;
+mod agfl;
+mod agi;
+mod bmap;
+mod daddr;
+mod dblock;
+mod fsblock;
+mod hash;
+mod help;
+mod inode;
+mod log;
+mod print;
+mod quit;
+mod sb;
+mod type_;
+
+use crate::session::Session;
+use crate::types::Type;
+use anyhow::{Result, anyhow};
+
+/// A command.
+pub struct Command {
+    /// Name.
+    pub name: &'static str,
+    /// Another name.
+    pub alias: Option<&'static str>,
+    /// Least number of arguments.
+    pub min_args: usize,
+    /// Greatest number of arguments, `None` for any.
+    pub max_args: Option<usize>,
+    /// Arguments, for help.
+    pub args: &'static str,
+    /// One line of help.
+    pub summary: &'static str,
+    /// More help.
+    pub help: &'static str,
+    /// What it does; returns what it prints.
+    pub run: fn(&mut Session, &[&str]) -> Result<String>,
+}
+
+/// Every command, by name.
+pub static COMMANDS: &[Command] = &[
+    ablock::COMMAND,
+    addr::COMMAND,
+    agf::COMMAND,
+    agfl::COMMAND,
+    agi::COMMAND,
+    bmap::COMMAND,
+    daddr::COMMAND,
+    dblock::COMMAND,
+    fsblock::COMMAND,
+    hash::COMMAND,
+    help::COMMAND,
+    inode::COMMAND,
+    log::COMMAND,
+    print::COMMAND,
+    quit::COMMAND,
+    sb::COMMAND,
+    type_::COMMAND,
+];
+
+/// The command with this name.
+///
+/// # Errors
+///
+/// An error is returned if there is none.
+pub fn find(name: &str) -> Result<&'static Command> {
+    let named = |command: &&Command| command.name == name || command.alias == Some(name);
+    COMMANDS.iter().find(named).ok_or_else(|| anyhow!("command {name} not found"))
+}
+
+/// Runs one line of input; returns what it prints. An empty line does nothing.
+///
+/// # Errors
+///
+/// An error is returned if there is no such command, or it fails.
+pub fn run(session: &mut Session, line: &str) -> Result<String> {
+    let words = split(line);
+    let Some((name, args)) = words.split_first() else { return Ok(String::new()) };
+    let command = find(name)?;
+    check_count(command, args.len())?;
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    (command.run)(session, &args)
+}
+
+fn check_count(command: &Command, count: usize) -> Result<()> {
+    let (min, name) = (command.min_args, command.name);
+    let fits = count >= min && command.max_args.is_none_or(|max| count <= max);
+    if fits {
+        return Ok(());
+    }
+    let expected = match command.max_args {
+        None => format!("at least {min}"),
+        Some(max) if max == min => format!("{min}"),
+        Some(max) => format!("between {min} and {max}"),
+    };
+    Err(anyhow!("bad argument count {count} to {name}, expected {expected} arguments"))
+}
+
+/// The words of a line. Quotes keep spaces together; a backslash keeps the next character.
+fn split(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quoted = false;
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => {
+                quoted = !quoted;
+                word.get_or_insert_default();
+            }
+            '\\' => word.get_or_insert_default().extend(chars.next()),
+            _ if c.is_whitespace() && !quoted => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+/// A number as C's strtoull reads it: decimal, octal with leading 0, hexadecimal with 0x.
+pub fn number(text: &str) -> Option<u64> {
+    if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        return u64::from_str_radix(hex, 16).ok();
+    }
+    if text.len() > 1 && text.starts_with('0') {
+        return u64::from_str_radix(text, 8).ok();
+    }
+    text.parse().ok()
+}
+
+/// Moves the cursor to a header of the allocation group in `args`, or of the current one.
+fn go_header(session: &mut Session, args: &[&str], kind: Type, sector: u64) -> Result<String> {
+    if let Some(text) = args.first() {
+        let agno = number(text).and_then(|n| u32::try_from(n).ok());
+        let agno = agno.filter(|&agno| agno < session.geo.ag_count);
+        session.agno = agno.ok_or_else(|| anyhow!("bad allocation group number {text}"))?;
+    }
+    let daddr = session.geo.ag_daddr(session.agno, sector * session.geo.daddrs_per_sector());
+    session.go(kind, daddr, session.geo.sector_size as usize)?;
+    Ok(String::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_sorted_and_unique() {
+        assert!(COMMANDS.is_sorted_by(|a, b| a.name < b.name));
+    }
+
+    #[test]
+    fn words() {
+        assert_eq!(split(r#"  p "a b" c\ d "" "#), ["p", "a b", "c d", ""]);
+        assert!(split(" \t").is_empty());
+    }
+
+    #[test]
+    fn numbers() {
+        assert_eq!(number("010"), Some(8));
+        assert_eq!(number("0x1F"), Some(31));
+        assert_eq!(number("0"), Some(0));
+        assert_eq!(number("-1"), None);
+        assert_eq!(number(""), None);
+    }
+}

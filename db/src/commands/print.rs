@@ -1,0 +1,88 @@
+//! `print`: show fields, or bytes where there are no fields.
+
+use super::Command;
+use crate::fields::{path, print as fields};
+use crate::session::Session;
+use crate::types::Type;
+use anyhow::{Context, Result, anyhow};
+use std::fmt::Write;
+
+/// The command.
+pub const COMMAND: Command = Command {
+    name: "print",
+    alias: Some("p"),
+    min_args: 0,
+    max_args: None,
+    args: "[value]...",
+    summary: "print field values",
+    help: "\
+Prints the fields of what is at the cursor, or those that are named: components joined
+by dots, an array element or a range of them in brackets.
+
+ Examples:
+
+ sb 0
+ print dblocks agcount
+ agfl 0
+ print bno[0-7]
+ inode 128
+ print core.size u3.bmx[2].startblock
+",
+    run,
+};
+
+fn run(session: &mut Session, args: &[&str]) -> Result<String> {
+    let cursor = session.cursor.as_ref().context("no current type")?;
+    let place = session.place().context("no current type")?;
+    let mut out = String::new();
+    let Some(table) = cursor.kind.fields(&session.geo) else {
+        return Ok(if cursor.kind == Type::Text {
+            text(cursor.data())
+        } else {
+            hex(cursor.data())
+        });
+    };
+    if args.is_empty() {
+        fields::all(table, &place, "", &mut out);
+        return Ok(out);
+    }
+    let paths = args.iter().map(|path| path::select(table, &place, path));
+    let selections = paths.collect::<Result<Vec<_>, _>>().map_err(|text| anyhow!(text))?;
+    for selection in &selections {
+        fields::selection(selection, &mut out);
+    }
+    Ok(out)
+}
+
+/// Words of four bytes, eight to a line.
+fn hex(data: &[u8]) -> String {
+    let mut out = String::new();
+    for (row, bytes) in data.chunks(32).enumerate() {
+        let _ = write!(out, "{:03x}:", row * 32);
+        for word in bytes.chunks(4) {
+            out.push(' ');
+            for byte in word {
+                let _ = write!(out, "{byte:02x}");
+            }
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// Single bytes, sixteen to a line, with what is printable beside them.
+fn text(data: &[u8]) -> String {
+    let mut out = String::new();
+    for (row, bytes) in data.chunks(16).enumerate() {
+        let _ = write!(out, "{:03x}: ", row * 16);
+        for byte in bytes {
+            let _ = write!(out, " {byte:02x}");
+        }
+        out.push_str("  ");
+        for byte in bytes {
+            out.push(if (0x20..0x7f).contains(byte) { char::from(*byte) } else { '.' });
+        }
+        out.push('\n');
+    }
+    out
+}

@@ -1,0 +1,21 @@
+//! Fields of a block with part of a symbolic link's target.
+
+use super::{Field, Kind, Link, Place, crc, dec, hex, nul, uuid};
+use libfs::format::symlink::MAGIC;
+
+fn is_symlink(place: &Place) -> bool {
+    place.root_number::<4>(0) as u32 == MAGIC
+}
+
+/// A block of a symbolic link.
+pub static FIELDS: &[Field] = &[
+    hex("magic", 32, 0).when(is_symlink),
+    dec("offset", 32, 4).when(is_symlink),
+    dec("bytes", 32, 8).when(is_symlink),
+    crc("crc", 12).when(is_symlink),
+    uuid("uuid", 16).when(is_symlink),
+    nul("owner", 64, 32).when(is_symlink).link(Link::Inode),
+    nul("bno", 64, 40).when(is_symlink),
+    hex("lsn", 64, 48).when(is_symlink),
+    Field::new("data", Kind::Text(|place| place.root_number::<4>(8) as usize), 56).when(is_symlink),
+];

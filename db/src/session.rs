@@ -1,0 +1,369 @@
+//! The open filesystem and the cursor that commands move over it.
+
+use crate::fields::Place;
+use crate::types::Type;
+use anyhow::{Context, Result, bail};
+use libfs::device::{Device, FileDevice};
+use libfs::format::dir::FileType;
+use libfs::format::extent::{self, Extent};
+use libfs::format::geometry::{Fork, FsBlock, Geometry, Ino};
+use libfs::format::inode::{Dinode, ForkFormat, mode};
+use libfs::format::superblock::{self, Dsb};
+use libfs::format::{btree_block, checksum};
+use std::path::Path;
+
+/// Bytes of a basic block, the unit of disk addresses.
+pub const BASIC_BLOCK: usize = 512;
+
+/// Where the cursor is and what is there.
+#[derive(Clone)]
+pub struct Cursor {
+    /// What the bytes are taken for.
+    pub kind: Type,
+    /// Disk address of the buffer.
+    pub daddr: u64,
+    /// The buffer's bytes.
+    pub buffer: Vec<u8>,
+    /// Byte of the buffer where the object starts.
+    pub offset: usize,
+    /// Bytes of the object.
+    pub len: usize,
+    /// What the object's checksum says, if the type has one.
+    pub crc_ok: Option<bool>,
+}
+
+impl Cursor {
+    /// The object's bytes.
+    pub fn data(&self) -> &[u8] {
+        self.buffer.get(self.offset..self.offset + self.len).unwrap_or(&[])
+    }
+}
+
+/// What commands work on.
+pub struct Session {
+    /// Where the filesystem is.
+    pub device: FileDevice,
+    /// Its geometry.
+    pub geo: Geometry,
+    /// The cursor; nowhere at first.
+    pub cursor: Option<Cursor>,
+    /// The current allocation group.
+    pub agno: u32,
+    /// The current inode.
+    pub ino: Option<Ino>,
+    /// The last directory that was the current inode.
+    pub dir_ino: Option<Ino>,
+    /// File that output is copied to.
+    pub log_file: Option<(String, std::fs::File)>,
+    /// What to tell before the output of the command that runs.
+    pub notes: String,
+    /// Set by `quit`.
+    pub done: bool,
+}
+
+/// A run of blocks of a fork, and the blocks that they are.
+pub struct Mapping {
+    /// The extents of the fork, in order.
+    pub extents: Vec<Extent>,
+}
+
+impl Session {
+    /// Opens the filesystem at `path` for reading; `force` skips the check of the magic
+    /// number.
+    ///
+    /// # Errors
+    ///
+    /// An error is returned if the device cannot be read, or no superblock on it says
+    /// where its parts are.
+    pub fn open(path: &Path, force: bool) -> Result<Self> {
+        let device = FileDevice::open_read_only(path)?;
+        let geo = find_geometry(&device, path, force)?;
+        Ok(Session {
+            device,
+            geo,
+            cursor: None,
+            agno: 0,
+            ino: None,
+            dir_ino: None,
+            log_file: None,
+            notes: String::new(),
+            done: false,
+        })
+    }
+
+    /// Reads `len` bytes at a disk address.
+    ///
+    /// # Errors
+    ///
+    /// An error is returned if the device fails or ends before.
+    pub fn read(&self, daddr: u64, len: usize) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        let offset = daddr.checked_mul(BASIC_BLOCK as u64).context("address is too large")?;
+        self.device.read_at(&mut bytes, offset)?;
+        Ok(bytes)
+    }
+
+    /// Moves the cursor to `len` bytes at a disk address, taken for `kind`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::read`].
+    pub fn go(&mut self, kind: Type, daddr: u64, len: usize) -> Result<()> {
+        let buffer = self.read(daddr, len)?;
+        self.set(Cursor { kind, daddr, buffer, offset: 0, len, crc_ok: None });
+        Ok(())
+    }
+
+    /// Moves the cursor to a block.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::read`].
+    pub fn go_block(&mut self, kind: Type, block: FsBlock) -> Result<()> {
+        let len = if kind == Type::Dir3 { self.geo.dir.block_size } else { self.geo.block_size };
+        self.go(kind, self.geo.fsblock_daddr(block), len as usize)
+    }
+
+    /// Takes what is at the cursor for another type.
+    ///
+    /// # Errors
+    ///
+    /// An error is returned if the cursor is nowhere.
+    pub fn set_type(&mut self, kind: Type) -> Result<()> {
+        let mut cursor = self.cursor.take().context("no current object")?;
+        cursor.kind = kind;
+        self.set(cursor);
+        Ok(())
+    }
+
+    /// Puts the cursor there, after looking at the checksum; a wrong one is only reported.
+    fn set(&mut self, mut cursor: Cursor) {
+        let data = cursor.data();
+        let checked = cursor.kind.crc_offset(data);
+        let summed =
+            if cursor.kind == Type::Dqblk { data.get(..136).unwrap_or(data) } else { data };
+        cursor.crc_ok = checked.map(|offset| checksum::verify(summed, offset));
+        match (cursor.crc_ok, self.ino) {
+            (Some(false), Some(ino)) if cursor.kind == Type::Inode => {
+                self.notes.push_str(&format!("Metadata CRC error detected for ino {ino}\n"));
+            }
+            (Some(false), _) => complain(&cursor),
+            _ => {}
+        }
+        self.cursor = Some(cursor);
+    }
+
+    /// Makes `ino` the current inode and moves the cursor there.
+    ///
+    /// # Errors
+    ///
+    /// An error is returned if there can be no such inode, or it cannot be read.
+    pub fn go_inode(&mut self, ino: Ino) -> Result<()> {
+        let (agno, agino) = self.geo.ino_parts(ino);
+        let inside = agno < self.geo.ag_count && self.geo.agino_agbno(agino) < self.geo.ag_blocks;
+        if !inside || self.geo.ino(agno, agino) != ino {
+            bail!("bad inode number {ino}");
+        }
+        let (daddr, len, offset) = self.geo.inode_buffer(ino, None);
+        let buffer = self.read(daddr, len)?;
+        self.agno = agno;
+        self.ino = Some(ino);
+        let len = self.geo.inode.size as usize;
+        let cursor = Cursor { kind: Type::Inode, daddr, buffer, offset, len, crc_ok: None };
+        self.set(cursor);
+        let is_dir = self.current_inode().is_ok_and(|(core, _)| core.file_type() == mode::DIR);
+        if is_dir {
+            self.dir_ino = Some(ino);
+        }
+        Ok(())
+    }
+
+    /// The current inode's core and all its bytes, read anew: the cursor may be elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// An error is returned if there is no current inode, or it cannot be read.
+    pub fn current_inode(&self) -> Result<(Dinode, Vec<u8>)> {
+        let ino = self.ino.context("no current inode")?;
+        let (daddr, len, offset) = self.geo.inode_buffer(ino, None);
+        let buffer = self.read(daddr, len)?;
+        let size = self.geo.inode.size as usize;
+        let bytes = buffer.get(offset..offset + size).context("inode is not in its buffer")?;
+        Ok((*Dinode::view(bytes, ino)?, bytes.to_vec()))
+    }
+
+    /// What the blocks of the current inode's data fork hold.
+    ///
+    /// # Errors
+    ///
+    /// An error is returned if there is no current inode, or it has no blocks.
+    pub fn file_type(&self) -> Result<Type> {
+        let (core, _) = self.current_inode()?;
+        let quota = self.geo.internal_inodes[2..].contains(&self.ino.unwrap_or(Ino::NULL));
+        match FileType::from_mode(core.mode.get()) {
+            FileType::Directory => Ok(Type::Dir3),
+            FileType::Symlink => Ok(Type::Symlink),
+            FileType::Regular if quota => Ok(Type::Dqblk),
+            FileType::Regular => Ok(Type::Data),
+            _ => bail!("no type for file data"),
+        }
+    }
+
+    /// The extents of a fork of the current inode. Damaged parts of its btree are left out
+    /// with a message.
+    ///
+    /// # Errors
+    ///
+    /// An error is returned if there is no current inode.
+    pub fn mapping(&self, fork: Fork) -> Result<Mapping> {
+        let (core, bytes) = self.current_inode()?;
+        let space = core.fork(fork, &bytes);
+        let format =
+            if fork == Fork::Attr && core.forkoff == 0 { None } else { core.fork_format(fork) };
+        let mut extents = Vec::new();
+        match format {
+            Some(ForkFormat::Extents) => {
+                let count = usize::try_from(core.extent_count(fork)).unwrap_or(usize::MAX);
+                extents.extend(extent::records(space).iter().take(count).map(Extent::decode));
+            }
+            Some(ForkFormat::Btree) => {
+                let ino = self.ino.unwrap_or(Ino::NULL);
+                let root = extent::Root::decode(space, &self.geo, ino, fork)?;
+                for (_, child) in &root.children {
+                    self.walk(*child, root.level.saturating_sub(1), &mut extents);
+                }
+            }
+            _ => {}
+        }
+        Ok(Mapping { extents })
+    }
+
+    /// Adds the extents below a block of a fork's btree. Levels only go down, so this ends.
+    fn walk(&self, block: FsBlock, level: u16, extents: &mut Vec<Extent>) {
+        let kind = btree_block::BtreeKind::Bmap;
+        let daddr = self.geo.fsblock_daddr(block);
+        let checked = self.read(daddr, self.geo.block_size as usize).and_then(|bytes| {
+            let header = btree_block::verify(&bytes, &self.geo, kind, daddr)?;
+            if header.level != level {
+                bail!("block {block} of the extent btree is on level {}", header.level);
+            }
+            Ok((header, bytes))
+        });
+        let (header, bytes) = match checked {
+            Ok(found) => found,
+            Err(error) => return eprintln!("{error:#}"),
+        };
+        let count = usize::from(header.numrecs);
+        if level == 0 {
+            let records = extent::records(bytes.get(kind.header_len()..).unwrap_or(&[]));
+            extents.extend(records.iter().take(count).map(Extent::decode));
+            return;
+        }
+        let most = self.geo.max_records(kind, false) as usize;
+        for index in 0..count {
+            let at = kind.ptr_offset(index, most);
+            let child = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>());
+            if let Some(child) = child {
+                self.walk(FsBlock(u64::from_be_bytes(*child)), level - 1, extents);
+            }
+        }
+    }
+
+    /// Moves the cursor to file block `block` of a fork of the current inode.
+    ///
+    /// # Errors
+    ///
+    /// An error with the text `unmapped` is returned if no block is there.
+    pub fn go_file_block(
+        &mut self,
+        fork: Fork,
+        kind: Type,
+        block: u64,
+        unmapped: &str,
+    ) -> Result<()> {
+        let extents = self.mapping(fork)?.extents;
+        let find = |block: u64| {
+            let within = |e: &&Extent| e.offset <= block && block < e.end();
+            let extent = extents.iter().find(within)?;
+            Some(FsBlock(extent.start.0 + (block - extent.offset)))
+        };
+        let Some(first) = find(block) else { bail!("{unmapped}") };
+        let blocks = if kind == Type::Dir3 { u64::from(self.geo.dir.fs_blocks) } else { 1 };
+        // The blocks of a directory block may lie apart.
+        let mut buffer = Vec::new();
+        for step in 0..blocks {
+            let Some(part) = find(block + step) else { bail!("{unmapped}") };
+            let daddr = self.geo.fsblock_daddr(part);
+            buffer.extend(self.read(daddr, self.geo.block_size as usize)?);
+        }
+        let daddr = self.geo.fsblock_daddr(first);
+        let len = buffer.len();
+        self.set(Cursor { kind, daddr, buffer, offset: 0, len, crc_ok: None });
+        Ok(())
+    }
+
+    /// The object at the cursor, for fields to look at.
+    pub fn place(&self) -> Option<Place<'_>> {
+        let cursor = self.cursor.as_ref()?;
+        Some(Place { data: cursor.data(), geo: &self.geo, crc_ok: cursor.crc_ok, start: 0 })
+    }
+}
+
+/// Says that the object at the cursor has a wrong checksum, as xfs_db does.
+fn complain(cursor: &Cursor) {
+    let name = cursor.kind.complaint_name();
+    let (daddr, len) = (cursor.daddr, cursor.buffer.len());
+    eprintln!("Metadata CRC error detected at {name} block {daddr:#x}/{len:#x}");
+}
+
+/// The geometry by the first superblock, or if that one is damaged, by another.
+fn find_geometry(device: &FileDevice, path: &Path, force: bool) -> Result<Geometry> {
+    let mut sector = [0; BASIC_BLOCK];
+    let short = || format!("{} is invalid (cannot read first 512 bytes)", path.display());
+    device.read_at(&mut sector, 0).with_context(short)?;
+    let first = Dsb::view(&sector)?;
+    let magic = first.magicnum.get();
+    if magic != superblock::MAGIC && !force {
+        bail!(
+            "{} is not a valid XFS filesystem (unexpected SB magic number {magic:#010x})\n\
+             Use -F to force a read attempt.",
+            path.display()
+        );
+    }
+    let why = match Geometry::new(first) {
+        Ok(geo) => return Ok(geo),
+        Err(why) => why,
+    };
+    match find_backup(device) {
+        Some((daddr, geo)) => {
+            eprintln!("{why}; using the backup at daddr {daddr}");
+            Ok(geo)
+        }
+        None => Err(why.into()),
+    }
+}
+
+/// Looks for a sound backup superblock in the first 16 GiB.
+fn find_backup(device: &FileDevice) -> Option<(u64, Geometry)> {
+    const STEP: usize = 1 << 20;
+    const LIMIT: u64 = 16 << 30;
+    let mut chunk = vec![0; STEP];
+    for start in (0..device.size().min(LIMIT)).step_by(STEP) {
+        let len = usize::try_from(device.size() - start).unwrap_or(STEP).min(STEP);
+        let bytes = chunk.get_mut(..len)?;
+        device.read_at(bytes, start).ok()?;
+        for offset in (0..len).step_by(BASIC_BLOCK) {
+            let Some(sector) = bytes.get(offset..) else { continue };
+            let daddr = (start + offset as u64) / BASIC_BLOCK as u64;
+            if daddr == 0 || !sector.starts_with(&superblock::MAGIC.to_be_bytes()) {
+                continue;
+            }
+            if let Ok(found) = superblock::Superblock::decode_at(sector, daddr)
+                && let Ok(geo) = Geometry::new(&found.dsb)
+            {
+                return Some((daddr, geo));
+            }
+        }
+    }
+    None
+}
