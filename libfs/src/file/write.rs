@@ -348,6 +348,10 @@ pub(super) fn zero_written(mount: &mut Mount, inode: InodeRef, from: u64, to: u6
         match found.target {
             Target::Written(start) => {
                 let part = zeros.get(..here).unwrap_or(&zeros);
+                if reads_as_zeros(mount, inode, at, part.len())? {
+                    at += part.len() as u64;
+                    continue;
+                }
                 let (_, last) = block_range(mount, at, part.len());
                 let extent = Extent { offset: first, start, len: last - first, unwritten: false };
                 let written = write_written(mount, inode, extent, at, part, Growth::No)?;
@@ -359,4 +363,11 @@ pub(super) fn zero_written(mount: &mut Mount, inode: InodeRef, from: u64, to: u6
         }
     }
     Ok(())
+}
+
+/// Whether bytes of the file are zeros already, which is so behind the end of most files.
+fn reads_as_zeros(mount: &Mount, inode: InodeRef, at: u64, len: usize) -> Result<bool> {
+    let mut found = vec![0; len];
+    read::read_mapped(mount, inode, at, &mut found)?;
+    Ok(found.iter().all(|&byte| byte == 0))
 }

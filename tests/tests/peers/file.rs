@@ -7,27 +7,54 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use libfs::device::{Device as _, FileDevice};
-use libfs::file;
+use libfs::Errno;
+use libfs::device::{Device, FileDevice};
+use libfs::file::{self, ExchangeFlags, ExchangeRequest};
 use libfs::format::geometry::Geometry;
 use libfs::format::superblock::Superblock;
-use libfs::inode::WhichFork;
 use libfs::inode::bmap::Target;
+use libfs::inode::{InodeRef, WhichFork};
+use libfs::journal::writer::LogWriter;
+use libfs::journal::{LogArea, LogState, find_ends};
 use libfs::mount::Mount as OurMount;
+use libfs::space::startup;
 use tests::linux::{self, Mount};
 use tests::peers::Peers;
 use tests::scratch::Scratch;
 
 const SIZE: u64 = 300 << 20;
 
-/// Opens an image for reading only.
-fn open_for_reading(image: &Path) -> OurMount {
-    let device = Arc::new(FileDevice::open_read_only(image).unwrap());
+fn superblock(device: &dyn Device) -> (Superblock, Geometry) {
     let mut sector = [0; 512];
     device.read_at(&mut sector, 0).unwrap();
     let sb = Superblock::decode(&sector).unwrap();
     let geo = Geometry::new(&sb.dsb).unwrap();
+    (sb, geo)
+}
+
+/// Opens an image for reading only.
+fn open_for_reading(image: &Path) -> OurMount {
+    let device = Arc::new(FileDevice::open_read_only(image).unwrap());
+    let (sb, geo) = superblock(device.as_ref());
     OurMount::new(device, sb, geo, None)
+}
+
+/// Opens an image with a clean log.
+fn open(image: &Path) -> OurMount {
+    let device = Arc::new(FileDevice::open(image).unwrap());
+    let (sb, geo) = superblock(device.as_ref());
+    let ends = find_ends(device.as_ref(), LogArea::internal(&geo).unwrap()).unwrap();
+    assert_eq!(ends.state, LogState::Clean);
+    let log = LogWriter::new(device.clone(), &geo, ends.position()).unwrap();
+    let mut mount = OurMount::new(device, sb, geo, Some(log));
+    startup::init_reservations(&mut mount).unwrap();
+    mount
+}
+
+/// Leaves the log clean.
+fn close(mut mount: OurMount) {
+    startup::release_reservations(&mut mount);
+    mount.unmount().unwrap();
 }
 
 /// A file with a hole after each of `count` blocks.
@@ -86,5 +113,204 @@ fn files_of_linux_read_the_same() {
         let list =
             file::mappings::list(&mut ours, sparse, WhichFork::Data, (0, u64::MAX), false, false);
         assert!(matches!(list.unwrap()[0].mapping.target, Target::Unwritten(_)));
+    }
+}
+
+/// Numbers that look random and are the same every time.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % limit
+    }
+}
+
+/// What a file must hold.
+struct Model {
+    ino: u64,
+    name: String,
+    contents: Vec<u8>,
+}
+
+impl Model {
+    fn write(&mut self, offset: usize, data: &[u8]) {
+        let end = offset + data.len();
+        if self.contents.len() < end {
+            self.contents.resize(end, 0);
+        }
+        self.contents[offset..end].copy_from_slice(data);
+    }
+}
+
+/// Exchanges as Linux describes it, on two byte strings.
+fn exchange_models(
+    one: &mut Model,
+    two: &mut Model,
+    (o1, o2, len): (usize, usize, usize),
+    eof: bool,
+) {
+    let sizes = (one.contents.len(), two.contents.len());
+    let len = if eof { (sizes.0 - o1).max(sizes.1 - o2) } else { len };
+    one.contents.resize(sizes.0.max(o1 + len), 0);
+    two.contents.resize(sizes.1.max(o2 + len), 0);
+    one.contents[o1..o1 + len].swap_with_slice(&mut two.contents[o2..o2 + len]);
+    let (end1, end2) = if eof { (sizes.1, sizes.0) } else { sizes };
+    one.contents.resize(end1, 0);
+    two.contents.resize(end2, 0);
+}
+
+fn pair(files: &mut [Model], one: usize, two: usize) -> (&mut Model, &mut Model) {
+    let [one, two] = files.get_disjoint_mut([one, two]).unwrap();
+    (one, two)
+}
+
+/// One random change of random files, in ours and in the models.
+fn step(mount: &mut OurMount, files: &mut [Model], random: &mut Random, most: u64) {
+    let block = u64::from(mount.geo.block_size);
+    let index = random.below(files.len() as u64) as usize;
+    let inode = mount.iget(files[index].ino).unwrap();
+    let size = files[index].contents.len() as u64;
+    let action = random.below(20);
+    match action {
+        0..=8 => {
+            let offset = random.below(most);
+            let len =
+                if random.below(2) == 0 { random.below(3 * block) } else { random.below(200_000) };
+            let data = vec![random.below(255) as u8 + 1; len as usize];
+            assert_eq!(file::write(mount, inode, offset, &data).unwrap(), data.len());
+            if !data.is_empty() {
+                files[index].write(offset as usize, &data);
+            }
+        }
+        9..=12 => {
+            for _ in 0..30 {
+                let offset = random.below(most / block) * block;
+                let data = vec![random.below(255) as u8 + 1; block as usize];
+                file::write(mount, inode, offset, &data).unwrap();
+                files[index].write(offset as usize, &data);
+            }
+        }
+        13 => {
+            let to = random.below(most + 10);
+            file::truncate(mount, inode, to).unwrap();
+            files[index].contents.resize(to as usize, 0);
+        }
+        14 => {
+            let (offset, len) = (random.below(most), random.below(100_000) + 1);
+            file::allocate_range(mount, inode, offset, len).unwrap();
+        }
+        kind => {
+            let other = (index + 1 + random.below(files.len() as u64 - 1) as usize) % files.len();
+            let blocks = |size: u64| size / block;
+            let size2 = files[other].contents.len() as u64;
+            let o1 = random.below(blocks(size) + 1) * block;
+            let o2 = random.below(blocks(size2) + 1) * block;
+            let room = blocks(size - o1).min(blocks(size2 - o2));
+            let length = random.below(room + 1) * block;
+            let eof = kind % 2 == 0;
+            let flags = if eof { ExchangeFlags::TO_EOF } else { ExchangeFlags::empty() };
+            let file2 = mount.iget(files[other].ino).unwrap();
+            let request = ExchangeRequest {
+                file1: inode,
+                file1_offset: o1,
+                file2,
+                file2_offset: o2,
+                length,
+                flags,
+            };
+            let (one, two) = pair(files, index, other);
+            if mount.geo.features.exchange {
+                file::exchange_range(mount, &request).unwrap();
+                exchange_models(one, two, (o1 as usize, o2 as usize, length as usize), eof);
+            } else {
+                let error = file::exchange_range(mount, &request).unwrap_err();
+                assert_eq!(error.errno(), Errno::EOPNOTSUPP);
+            }
+        }
+    }
+}
+
+fn assert_same(mount: &mut OurMount, model: &Model) {
+    let inode = mount.iget(model.ino).unwrap();
+    assert_eq!(mount.inode(inode).core.size, model.contents.len() as u64, "{}", model.name);
+    let mut found = vec![0xee; model.contents.len()];
+    file::read(mount, inode, 0, &mut found).unwrap();
+    assert_bytes(&found, model);
+}
+
+fn assert_bytes(found: &[u8], model: &Model) {
+    assert_eq!(found.len(), model.contents.len(), "size of {}", model.name);
+    if found == model.contents {
+        return;
+    }
+    let differ = found.iter().zip(&model.contents).position(|(a, b)| a != b);
+    panic!("{} differs first at byte {differ:?}", model.name);
+}
+
+/// Four files of Linux's making, two of which share their blocks where that is possible.
+fn make_files(peers: &Peers, image: &Path, options: &[&str]) -> Vec<Model> {
+    peers.mkfs(image, SIZE, options).unwrap();
+    let mount = Mount::new(image).unwrap();
+    for (name, size) in [("a", 0), ("b", 5000), ("c", 1_000_000)] {
+        fs::write(mount.path(name), vec![0x61; size]).unwrap();
+    }
+    let (from, to) = (File::open(mount.path("c")).unwrap(), File::create(mount.path("d")).unwrap());
+    if rustix::fs::ioctl_ficlone(&to, &from).is_err() {
+        fs::copy(mount.path("c"), mount.path("d")).unwrap();
+    }
+    drop((from, to));
+    let models = ["a", "b", "c", "d"].map(|name| Model {
+        ino: fs::metadata(mount.path(name)).unwrap().ino(),
+        name: name.into(),
+        contents: fs::read(mount.path(name)).unwrap(),
+    });
+    mount.unmount().unwrap();
+    models.into()
+}
+
+/// Closes, lets `xfs_repair -n` look, and compares every file as Linux reads it.
+fn judge(peers: &Peers, image: &Path, mount: OurMount, files: &[Model]) {
+    close(mount);
+    peers.assert_clean(image);
+    let mount = Mount::new(image).unwrap();
+    for model in files {
+        assert_bytes(&fs::read(mount.path(&model.name)).unwrap(), model);
+    }
+    mount.unmount().unwrap();
+    peers.assert_clean(image);
+}
+
+#[test]
+fn random_changes_agree_with_a_model_and_with_linux() {
+    let Some(peers) = Peers::or_skip() else { return };
+    if !linux::host_or_skip() {
+        return;
+    }
+    let recipes: [&[&str]; 5] = [
+        &[],
+        &["-b", "size=1024"],
+        &["-i", "nrext64=0", "-m", "rmapbt=0,reflink=0"],
+        &["-m", "rmapbt=0"],
+        &["-m", "reflink=0", "-i", "exchange=0"],
+    ];
+    for (number, options) in recipes.into_iter().enumerate() {
+        let scratch = Scratch::new().unwrap();
+        let image = scratch.path("image");
+        let mut files = make_files(&peers, &image, options);
+        let mut random = Random(0x9e37_79b9_7f4a_7c15 + number as u64);
+        for round in 0..3 {
+            let mut mount = open(&image);
+            for turn in 0..60 {
+                step(&mut mount, &mut files, &mut random, 4 << 20);
+                if turn % 10 == 9 {
+                    files.iter().for_each(|model| assert_same(&mut mount, model));
+                }
+            }
+            println!("recipe {options:?}, round {round}");
+            judge(&peers, &image, mount, &files);
+        }
     }
 }

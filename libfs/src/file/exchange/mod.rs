@@ -107,8 +107,23 @@ fn prepare(mount: &mut Mount, request: &ExchangeRequest) -> Result<Option<Exchan
     }
     bmap::load(mount, request.file1, WhichFork::Data)?;
     bmap::load(mount, request.file2, WhichFork::Data)?;
+    if !request.flags.contains(ExchangeFlags::DRY_RUN) {
+        clear_behind_end(mount, &intent)?;
+    }
     intent.flags |= reflink_cleared(mount, &intent)?;
     Ok(Some(intent))
+}
+
+/// An earlier exchange may have left data behind the end of a file. A new size, or another
+/// place in the other file, must not bring it back.
+fn clear_behind_end(mount: &mut Mount, intent: &ExchangeIntent) -> Result<()> {
+    for (inode, start) in [(intent.inode1, intent.start1), (intent.inode2, intent.start2)] {
+        let size = mount.inode(inode).core.size;
+        let end = (start + intent.blocks) << mount.geo.block_log;
+        let end = end.max(intent.size1).max(intent.size2);
+        super::write::zero_written(mount, inode, size, end)?;
+    }
+    Ok(())
 }
 
 /// Which file loses its reflink flag: when whole files change places and just one of them
