@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::format::geometry::Geometry;
 use crate::format::log::record::{
     CYCLE_BYTES_PER_HEADER, HeaderLayout, RECORD_MAGIC, RECORD_VERSION_2, header_blocks,
-    next_cycle, record_crc, stamp,
+    next_cycle, previous_cycle, record_crc, stamp,
 };
 use crate::format::log::wire::Wire;
 use crate::format::log::{
@@ -141,7 +141,7 @@ pub fn clear_stale_blocks(device: &dyn Device, area: LogArea, ends: &LogEnds) ->
     }
     let stale = free.min(IN_FLIGHT_BLOCKS);
     let before_end = stale.min(area.blocks - head.block());
-    fill(device, &area, head.block(), before_end, head.cycle().wrapping_sub(1), tail)?;
+    fill(device, &area, head.block(), before_end, previous_cycle(head.cycle()), tail)?;
     if stale > before_end {
         fill(device, &area, 0, stale - before_end, head.cycle(), tail)?;
     }
@@ -164,7 +164,8 @@ pub fn zero_log(device: &dyn Device, geo: &Geometry) -> Result<LogEnds> {
         Err(error) => return Err(error),
     };
     let start = Lsn::new(cycle.max(1), 0);
-    fill(device, &area, 0, area.blocks, start.cycle() - 1, Lsn::new(start.cycle() - 1, 0))?;
+    let before = previous_cycle(start.cycle());
+    fill(device, &area, 0, area.blocks, before, Lsn::new(before, 0))?;
     let ends = LogEnds {
         state: LogState::Clean,
         head: start,

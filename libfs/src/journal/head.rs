@@ -16,7 +16,7 @@ use super::record::{CrcState, Record, RecordReader, record_blocks};
 use super::writer::LogPosition;
 use crate::device::Device;
 use crate::error::{At, Error, Result};
-use crate::format::log::record::{MAX_RECORD_BUFFERS, MAX_RECORD_SIZE, next_cycle};
+use crate::format::log::record::{MAX_RECORD_BUFFERS, MAX_RECORD_SIZE, next_cycle, previous_cycle};
 use crate::format::log::{BASIC_BLOCK, Lsn, op_flags};
 
 /// Blocks that may have been in flight at the head: eight buffers of 256 KiB.
@@ -160,11 +160,6 @@ fn in_flight_spans(ring: u32, edge: u32, first: u32, last: u32) -> Vec<Span> {
     let behind = window - edge;
     let end = Span { from: (ring - behind).max(edge), to: ring, stale: previous_cycle(last) };
     vec![end, before_edge]
-}
-
-fn previous_cycle(cycle: u32) -> u32 {
-    let before = cycle.wrapping_sub(1);
-    if next_cycle(before) == cycle { before } else { before.wrapping_sub(1) }
 }
 
 /// If the blocks before `head` are the beginning of a record that goes on beyond it, the
@@ -316,4 +311,106 @@ fn next_header(blocks: &LogBlocks<'_>, from: u32, head: u32) -> Result<u32> {
     blocks
         .first_header_from(from, head)?
         .ok_or_else(|| corrupt(from, "there is no record between tail and head"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::MemoryDevice;
+    use crate::journal::clear::{clear_stale_blocks, write_unmount_record};
+
+    const AREA: LogArea = LogArea { offset: 4096, blocks: 10_000, uuid: [7; 16], unit: 512 };
+
+    fn device() -> MemoryDevice {
+        MemoryDevice::new(AREA.byte(AREA.blocks))
+    }
+
+    /// A log whose last record is an unmount record that ends at block `head`.
+    fn unmounted_at(head: u32, cycle: u32) -> (MemoryDevice, LogEnds) {
+        let device = device();
+        let block = AREA.advance(head, AREA.blocks - 2);
+        for at in 0..AREA.blocks {
+            // In a first pass nothing lies beyond the head; blocks before it are records.
+            let old = at >= block && at >= 2;
+            let number = if old { cycle - 1 } else { cycle };
+            let mut bytes = [0; BASIC_BLOCK];
+            bytes[..4].copy_from_slice(&number.to_be_bytes());
+            device.write_at(&bytes, AREA.byte(at)).unwrap();
+        }
+        let ends = LogEnds { head: Lsn::new(cycle, block), ..LogEnds::FRESH };
+        let written = write_unmount_record(&device, AREA, &ends).unwrap();
+        (device, written)
+    }
+
+    #[test]
+    fn zeroes_are_a_log_that_was_never_written() {
+        assert_eq!(find_ends(&device(), AREA).unwrap(), LogEnds::FRESH);
+    }
+
+    /// As mkfs.xfs 7.2 leaves it: `xfs_logprint -t` says tail 2, head 2, clean.
+    #[test]
+    fn the_first_unmount_record_ends_at_block_2() {
+        let device = device();
+        write_unmount_record(&device, AREA, &LogEnds::FRESH).unwrap();
+        let ends = find_ends(&device, AREA).unwrap();
+        assert_eq!(
+            (ends.state, ends.head, ends.tail),
+            (LogState::Clean, Lsn::new(1, 2), ends.head)
+        );
+        assert_eq!(ends.last_record, Some(0));
+    }
+
+    #[test]
+    fn the_head_is_found_anywhere_in_the_ring() {
+        for head in [2, 3, 77, 4095, 4097, 5000, 9_999] {
+            let (device, written) = unmounted_at(head, 5);
+            let ends = find_ends(&device, AREA).unwrap();
+            assert_eq!(ends.head, Lsn::new(5, head));
+            assert_eq!((ends.state, ends.head), (LogState::Clean, written.head));
+        }
+    }
+
+    #[test]
+    fn a_head_at_the_end_of_the_ring_is_block_0_of_the_next_pass() {
+        let (device, written) = unmounted_at(0, 5);
+        let ends = find_ends(&device, AREA).unwrap();
+        assert_eq!(ends.head, Lsn::new(6, 0));
+        assert_eq!(written.head, ends.head);
+    }
+
+    #[test]
+    fn blocks_written_out_of_order_ahead_of_the_head_do_not_count_once_cleared() {
+        let (device, written) = unmounted_at(3000, 5);
+        // A record of this pass that lies behind one that was never written.
+        let ahead = LogEnds { head: Lsn::new(5, 3010), ..written };
+        write_unmount_record(&device, AREA, &ahead).unwrap();
+        assert_eq!(find_ends(&device, AREA).unwrap().head, Lsn::new(5, 3000), "a hole ends it");
+        clear_stale_blocks(&device, AREA, &written).unwrap();
+        let cycle = LogBlocks::new(&device, AREA).cycle(3010).unwrap();
+        assert_eq!(cycle, 4);
+        assert_eq!(find_ends(&device, AREA).unwrap().head, Lsn::new(5, 3000));
+    }
+
+    #[test]
+    fn stale_blocks_are_cleared_around_the_end_of_the_ring() {
+        let (device, written) = unmounted_at(9_000, 5);
+        clear_stale_blocks(&device, AREA, &written).unwrap();
+        let blocks = LogBlocks::new(&device, AREA);
+        assert_eq!(blocks.cycle(9_500).unwrap(), 4);
+        assert!(blocks.header(9_500).is_err(), "its length is 0");
+        assert_eq!(blocks.cycle(100).unwrap(), 5);
+        assert!(blocks.is_header(100).unwrap() && !blocks.is_header(3_200).unwrap());
+        assert_eq!(find_ends(&device, AREA).unwrap().head, Lsn::new(5, 9_000));
+    }
+
+    #[test]
+    fn tails_beyond_a_pass_from_the_head_are_refused() {
+        let check = |head, tail| check_tail(&AREA, head, tail).is_ok();
+        assert!(check(Lsn::new(5, 10), Lsn::new(5, 9)));
+        assert!(check(Lsn::new(5, 10), Lsn::new(4, 10)));
+        assert!(!check(Lsn::new(5, 10), Lsn::new(5, 10)));
+        assert!(!check(Lsn::new(5, 10), Lsn::new(4, 9)));
+        assert!(!check(Lsn::new(5, 10), Lsn::new(3, 11)));
+        assert!(!check(Lsn::new(5, 10), Lsn::new(4, 10_000)));
+    }
 }

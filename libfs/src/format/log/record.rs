@@ -224,6 +224,14 @@ pub fn next_cycle(cycle: u32) -> u32 {
     }
 }
 
+/// The cycle before `cycle`.
+pub fn previous_cycle(cycle: u32) -> u32 {
+    match cycle.wrapping_sub(1) {
+        RECORD_MAGIC => RECORD_MAGIC - 1,
+        previous => previous,
+    }
+}
+
 /// The cycle that a 512-byte log block was written in.
 pub fn block_cycle(block: &[u8]) -> u32 {
     let word = |at: usize| {
@@ -344,5 +352,7 @@ mod tests {
     fn cycles_skip_the_magic_number() {
         assert_eq!(next_cycle(1), 2);
         assert_eq!(next_cycle(RECORD_MAGIC - 1), RECORD_MAGIC + 1);
+        assert_eq!(previous_cycle(RECORD_MAGIC + 1), RECORD_MAGIC - 1);
+        assert_eq!(previous_cycle(5), 4);
     }
 }

@@ -46,11 +46,13 @@ impl Replay<'_> {
         Ok(Outcome::Applied)
     }
 
-    /// Whether dquot buffers with these flags are replayed.
+    /// Whether dquot buffers with these flags are replayed. They are unless that kind of
+    /// quota was turned off within the log. (Linux leaves them out when it mounts without
+    /// quota, as it then counts everything anew later.)
     fn replays_quota(&self, flags: u16) -> bool {
         let off = self.cancelled.quota_off;
         let types = [(blf::UDQUOT_BUF, 1), (blf::PDQUOT_BUF, 2), (blf::GDQUOT_BUF, 4)];
-        self.quota_on && !types.iter().any(|&(flag, kind)| flags & flag != 0 && off & kind != 0)
+        !types.iter().any(|&(flag, kind)| flags & flag != 0 && off & kind != 0)
     }
 
     /// Buffers of inodes are logged for the unlinked-list pointers alone; everything

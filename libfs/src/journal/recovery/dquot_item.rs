@@ -30,7 +30,7 @@ impl Replay<'_> {
         if logged[4..8] != format.qlf_id.to_be_bytes() {
             return bad(format!("the logged record is not of id {}", format.qlf_id));
         }
-        if !self.quota_on || logged[3] & 0x07 & self.cancelled.quota_off != 0 {
+        if logged[3] & 0x07 & self.cancelled.quota_off != 0 {
             return Ok(Outcome::Skipped);
         }
         // Its length is in filesystem blocks, unlike that of all other items.

@@ -96,7 +96,7 @@ pub fn replay(device: &dyn Device, geo: &Geometry) -> Result<Replayed> {
     let blocks = LogBlocks::new(device, area);
     let (tail, head) = (ends.tail.block(), ends.head.block());
     let cancelled = Cancelled::collect(&blocks, tail, head)?;
-    let mut replay = Replay::new(device, &area, geo.clone(), cancelled)?;
+    let mut replay = Replay::new(device, &area, geo.clone(), cancelled);
     for transaction in TransactionReader::new(&blocks, tail, head) {
         replay.transaction(transaction?)?;
     }
@@ -132,7 +132,6 @@ struct Replay<'a> {
     /// LSN of the transactions whose buffers are pending in the store.
     lsn: Lsn,
     intents: HashMap<(IntentKind, u64), PendingIntent>,
-    quota_on: bool,
     transactions: u64,
     items: BTreeMap<LogItemType, u64>,
     skipped: u64,
@@ -147,25 +146,18 @@ enum Outcome {
 }
 
 impl<'a> Replay<'a> {
-    fn new(
-        device: &'a dyn Device,
-        area: &LogArea,
-        geo: Geometry,
-        cancelled: Cancelled,
-    ) -> Result<Self> {
-        let superblock = read_superblock(device, &geo)?;
+    fn new(device: &'a dyn Device, area: &LogArea, geo: Geometry, cancelled: Cancelled) -> Self {
         let log_bytes = area.offset..area.byte(area.blocks);
-        Ok(Replay {
+        Replay {
             store: Store::new(device, log_bytes),
             geo,
             cancelled,
             lsn: Lsn(0),
             intents: HashMap::new(),
-            quota_on: superblock.dsb.qflags.get() != 0,
             transactions: 0,
             items: BTreeMap::new(),
             skipped: 0,
-        })
+        }
     }
 
     fn transaction(&mut self, transaction: RecoveredTransaction) -> Result<()> {
