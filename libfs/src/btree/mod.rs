@@ -23,6 +23,8 @@ mod delete;
 mod insert;
 mod keys;
 mod query;
+#[cfg(test)]
+mod tests;
 
 pub use cursor::Cursor;
 

@@ -116,14 +116,47 @@ pub fn allocate(tp: &mut Transaction<'_>, args: &AllocArgs) -> Result<Option<All
         Target::StartGroup(agno) => (agno, None, false),
     };
     let first = if first < geo.ag_count { first } else { 0 };
-    if let Some(found) = allocate_in(tp, first, place, args)? {
-        return Ok(Some(found));
-    }
     if one_group {
-        return Ok(None);
+        return allocate_in(tp, first, place, args);
     }
-    for agno in (first + 1..geo.ag_count).chain(0..first) {
-        if let Some(found) = allocate_in(tp, agno, None, args)? {
+    // Rather one whole extent in another group than pieces in this one.
+    let longest = longest_anywhere(tp, first, args)?;
+    if longest > args.min_len {
+        let whole = AllocArgs { min_len: longest, ..*args };
+        if let Some(found) = allocate_from(tp, first, place, &whole)? {
+            return Ok(Some(found));
+        }
+    }
+    allocate_from(tp, first, place, args)
+}
+
+/// The longest extent that any group has for the request, up to the wanted length.
+fn longest_anywhere(mount: &mut Mount, first: u32, args: &AllocArgs) -> Result<u32> {
+    let count = mount.geo.ag_count;
+    let mut longest = args.min_len;
+    for agno in (first..count).chain(0..first) {
+        if longest >= args.max_len {
+            break;
+        }
+        let agf = mount.read_agf(agno)?;
+        if let Some((usable, _)) = room(mount, agno, agf, args)? {
+            longest = longest.max(usable.min(args.max_len));
+        }
+    }
+    Ok(longest)
+}
+
+/// Tries every group, from `first` on.
+fn allocate_from(
+    tp: &mut Transaction<'_>,
+    first: u32,
+    place: Option<u32>,
+    args: &AllocArgs,
+) -> Result<Option<Allocated>> {
+    let count = tp.geo.ag_count;
+    for agno in (first..count).chain(0..first) {
+        let place = place.filter(|_| agno == first);
+        if let Some(found) = allocate_in(tp, agno, place, args)? {
             return Ok(Some(found));
         }
     }
@@ -137,17 +170,17 @@ fn allocate_in(
     args: &AllocArgs,
 ) -> Result<Option<Allocated>> {
     let agf = tp.read_agf(agno)?;
-    let Some(max_len) = available(tp, agno, agf, args)? else { return Ok(None) };
-    if !fix_free_list(tp, agno, agf, false)? {
-        return Ok(None);
-    }
+    let Some((_, max_len)) = room(tp, agno, agf, args)? else { return Ok(None) };
     let args = &AllocArgs { max_len, ..*args };
-    let choice = match (args.target, place) {
-        (Target::Exact(_), Some(at)) => find_exact(tp, agno, agf, at, args)?,
-        (_, Some(at)) => find_near(tp, agno, agf, at, args)?,
-        (_, None) => find_by_size(tp, agno, agf, None, args)?,
-    };
-    let Some(Choice { whole, part }) = choice else { return Ok(None) };
+    let header = header::agf(tp, agf)?;
+    if header.flcount.get() != needed_in_free_list(tp, header) {
+        // Nothing should have changed when there is no suitable extent after all: all may
+        // be busy, or badly aligned.
+        if find(tp, agno, agf, place, args)?.is_none() || !fix_free_list(tp, agno, agf, false)? {
+            return Ok(None);
+        }
+    }
+    let Some(Choice { whole, part }) = find(tp, agno, agf, place, args)? else { return Ok(None) };
     free_space::take(tp, agno, agf, whole, part)?;
     tp.ags[agno as usize].busy.remove(part.start, part.len);
     if args.owner != Owner::ELSEWHERE {
@@ -157,6 +190,20 @@ fn allocate_in(
     Ok(Some(Allocated { block: tp.geo.fsblock(agno, part.start), len: part.len }))
 }
 
+fn find(
+    mount: &mut Mount,
+    agno: u32,
+    agf: BufferId,
+    place: Option<u32>,
+    args: &AllocArgs,
+) -> Result<Option<Choice>> {
+    match (args.target, place) {
+        (Target::Exact(_), Some(at)) => find_exact(mount, agno, agf, at, args),
+        (_, Some(at)) => find_near(mount, agno, agf, at, args),
+        (_, None) => find_by_size(mount, agno, agf, None, args),
+    }
+}
+
 // ---- is there room ----
 
 fn needed_in_free_list(mount: &Mount, agf: &Agf) -> u32 {
@@ -164,8 +211,8 @@ fn needed_in_free_list(mount: &Mount, agf: &Agf) -> u32 {
 }
 
 /// Whether the group can satisfy the request with what free list and reservations leave;
-/// if so, the most blocks it may take.
-fn available(mount: &Mount, agno: u32, id: BufferId, args: &AllocArgs) -> Result<Option<u32>> {
+/// if so, its longest extent, and the most blocks the request may take.
+fn room(mount: &Mount, agno: u32, id: BufferId, args: &AllocArgs) -> Result<Option<(u32, u32)>> {
     let agf = header::agf(mount, id)?;
     let (free, longest) = (i64::from(agf.freeblks.get()), i64::from(agf.longest.get()));
     let listed = i64::from(agf.flcount.get());
@@ -189,7 +236,8 @@ fn available(mount: &Mount, agno: u32, id: BufferId, args: &AllocArgs) -> Result
         return Ok(None);
     }
     let most = left.min(i64::from(args.max_len));
-    Ok(u32::try_from(most).ok().filter(|&most| most >= args.min_len))
+    let narrow = |blocks: i64| u32::try_from(blocks).ok();
+    Ok(narrow(usable).zip(narrow(most)).filter(|&(_, most)| most >= args.min_len))
 }
 
 /// Makes the free list as long as the trees may need it and not longer. When `freeing`, a
