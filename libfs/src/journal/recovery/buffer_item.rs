@@ -1,6 +1,7 @@
 //! Replaying logged buffers.
 
 use super::stamp::{self, Kind};
+use super::store::Buffer;
 use super::{Outcome, Replay, place};
 use crate::error::{At, Error, Result};
 use crate::format::checksum;
@@ -21,29 +22,35 @@ impl Replay<'_> {
         if self.cancelled.contains(daddr, len) {
             return Ok(Outcome::Skipped);
         }
-        let mut block = self.store.read(daddr, bytes, &self.geo)?;
-        if stamp::block_lsn(&block, format, &self.geo).is_some_and(|lsn| lsn >= self.lsn) {
-            return Ok(Outcome::Skipped);
-        }
-        if format.flags & blf::INODE_BUF != 0 {
-            self.unlinked_pointers(item, &mut block)?;
-            self.store.put(daddr, block, false, &self.geo)?;
-            return Ok(Outcome::Applied);
-        }
         let quota = format.flags & (blf::UDQUOT_BUF | blf::PDQUOT_BUF | blf::GDQUOT_BUF);
         if quota != 0 && !self.replays_quota(quota) {
             return Ok(Outcome::Skipped);
         }
-        for (offset, piece) in item.pieces()? {
-            copy_into(&mut block, offset, piece, daddr)?;
+        let mut block = self.store.take(daddr, bytes, &self.geo)?;
+        if stamp::block_lsn(&block.data, format, &self.geo).is_some_and(|lsn| lsn >= self.lsn) {
+            self.store.put(block, &self.geo)?;
+            return Ok(Outcome::Skipped);
         }
-        let kind = format.kind();
-        if kind == blft::SUPERBLOCK && daddr == 0 {
-            self.superblock(&block)?;
+        if format.flags & blf::INODE_BUF != 0 {
+            self.unlinked_pointers(item, &mut block.data)?;
+            block.changed(false);
+        } else {
+            self.regular_buffer(item, &mut block)?;
         }
-        let stamped = Kind::of(&block).fits(kind);
-        self.store.put(daddr, block, stamped, &self.geo)?;
+        self.store.put(block, &self.geo)?;
         Ok(Outcome::Applied)
+    }
+
+    fn regular_buffer(&mut self, item: &BufferItem, block: &mut Buffer) -> Result<()> {
+        for (offset, piece) in item.pieces()? {
+            copy_into(&mut block.data, offset, piece, block.daddr)?;
+        }
+        let kind = item.format.kind();
+        if kind == blft::SUPERBLOCK && block.daddr == 0 {
+            self.superblock(&block.data)?;
+        }
+        block.changed(Kind::of(&block.data).fits(kind));
+        Ok(())
     }
 
     /// Whether dquot buffers with these flags are replayed. They are unless that kind of

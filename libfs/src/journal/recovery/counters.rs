@@ -18,12 +18,12 @@ impl Replay<'_> {
     /// device fails.
     pub(super) fn rebuild_counters(&mut self) -> Result<Superblock> {
         let sector_size = self.geo.sector_size as usize;
-        let mut sector = self.store.read(0, sector_size, &self.geo)?;
-        let mut superblock = Superblock::decode(&sector)?;
+        let mut sector = self.store.take(0, sector_size, &self.geo)?;
+        let mut superblock = Superblock::decode(&sector.data)?;
         let (mut icount, mut ifree, mut fdblocks) = (0u64, 0u64, 0u64);
         for agno in 0..self.geo.ag_count {
             let daddr = self.geo.agf_daddr(agno);
-            let bytes = self.store.read(daddr, sector_size, &self.geo)?;
+            let bytes = self.store.take(daddr, sector_size, &self.geo)?.data;
             let agf: &Agf = overlay(&bytes, "AGF", At::Daddr(daddr))?;
             agf.verify(&self.geo, agno)?;
             fdblocks += [agf.freeblks, agf.flcount, agf.btreeblks]
@@ -31,7 +31,7 @@ impl Replay<'_> {
                 .iter()
                 .sum::<u64>();
             let daddr = self.geo.agi_daddr(agno);
-            let bytes = self.store.read(daddr, sector_size, &self.geo)?;
+            let bytes = self.store.take(daddr, sector_size, &self.geo)?.data;
             let agi: &Agi = overlay(&bytes, "AGI", At::Daddr(daddr))?;
             agi.verify(&self.geo, agno)?;
             icount += u64::from(agi.count.get());
@@ -43,11 +43,13 @@ impl Replay<'_> {
             dsb.icount.set(icount);
             dsb.ifree.set(ifree);
             dsb.fdblocks.set(fdblocks);
-            sector[..superblock.as_bytes().len()].copy_from_slice(superblock.as_bytes());
-            checksum::stamp(&mut sector, superblock::CRC_OFFSET);
-            self.store.put(0, sector.clone(), false, &self.geo)?;
+            let bytes = superblock.as_bytes();
+            sector.data[..bytes.len()].copy_from_slice(bytes);
+            checksum::stamp(&mut sector.data, superblock::CRC_OFFSET);
+            superblock = Superblock::decode(&sector.data)?;
+            sector.changed(false);
+            self.store.put(sector, &self.geo)?;
             self.store.settle(self.lsn, &self.geo)?;
-            superblock = Superblock::decode(&sector)?;
         }
         Ok(superblock)
     }

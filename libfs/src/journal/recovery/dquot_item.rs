@@ -37,18 +37,20 @@ impl Replay<'_> {
         let per_block = self.geo.daddrs_per_block();
         let blocks = u64::try_from(format.qlf_len).unwrap_or(u64::MAX).saturating_mul(per_block);
         let (daddr, bytes) = place(format.qlf_blkno, blocks, "logged dquot")?;
-        let mut block = self.store.read(daddr, bytes, &self.geo)?;
+        let mut block = self.store.take(daddr, bytes, &self.geo)?;
         let start = format.qlf_boffset as usize;
-        let Some(dquot) = start.checked_add(SIZE).and_then(|end| block.get_mut(start..end)) else {
+        let place = start.checked_add(SIZE).and_then(|end| block.data.get_mut(start..end));
+        let Some(dquot) = place else {
             return bad(format!("offset {start} of its block"));
         };
         let lsn = dquot[LSN..].first_chunk().map_or(Lsn(0), |b| Lsn(u64::from_be_bytes(*b)));
-        if lsn != Lsn(0) && lsn != Lsn::NULL && lsn >= self.lsn {
-            return Ok(Outcome::Skipped);
+        let newer = lsn != Lsn(0) && lsn != Lsn::NULL && lsn >= self.lsn;
+        if !newer {
+            copy_into(dquot, 0, logged, daddr)?;
+            checksum::stamp(dquot, CRC);
+            block.changed(false);
         }
-        copy_into(dquot, 0, logged, daddr)?;
-        checksum::stamp(dquot, CRC);
-        self.store.put(daddr, block, false, &self.geo)?;
-        Ok(Outcome::Applied)
+        self.store.put(block, &self.geo)?;
+        Ok(if newer { Outcome::Skipped } else { Outcome::Applied })
     }
 }

@@ -2,6 +2,7 @@
 
 use zerocopy::{FromZeros, IntoBytes};
 
+use super::store::Buffer;
 use super::{Outcome, Replay};
 use crate::error::{At, Error, Result};
 use crate::format::checksum;
@@ -28,7 +29,7 @@ impl Replay<'_> {
             let first = self.geo.ino(agno, self.geo.agbno_agino(agbno));
             let cluster = self.fresh_cluster(first, bytes, item.icl_gen.0);
             let daddr = self.geo.agblock_daddr(agno, agbno);
-            self.store.put(daddr, cluster, false, &self.geo)?;
+            self.store.put(Buffer::new(daddr, cluster), &self.geo)?;
         }
         Ok(Outcome::Applied)
     }

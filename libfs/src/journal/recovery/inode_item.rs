@@ -22,10 +22,10 @@ impl Replay<'_> {
         if self.cancelled.contains(daddr, blocks as u32) {
             return Ok(Outcome::Skipped);
         }
-        let mut cluster = self.store.read(daddr, bytes, &self.geo)?;
+        let mut cluster = self.store.take(daddr, bytes, &self.geo)?;
         let size = self.geo.inode.size as usize;
         let start = usize::try_from(format.ilf_boffset).unwrap_or(usize::MAX);
-        let Some(inode) = start.checked_add(size).and_then(|end| cluster.get_mut(start..end))
+        let Some(inode) = start.checked_add(size).and_then(|end| cluster.data.get_mut(start..end))
         else {
             return Err(self.bad(item, format!("offset {} of its cluster", format.ilf_boffset)));
         };
@@ -34,7 +34,8 @@ impl Replay<'_> {
         let core = Dinode::view_mut(inode, Ino(format.ilf_ino))?;
         core.verify(&self.geo, Ino(format.ilf_ino))?;
         checksum::stamp(inode, inode::CRC_OFFSET);
-        self.store.put(daddr, cluster, false, &self.geo)?;
+        cluster.changed(false);
+        self.store.put(cluster, &self.geo)?;
         Ok(outcome)
     }
 
@@ -157,16 +158,17 @@ impl Replay<'_> {
                 return Err(self.bad(item, format!("btree pointer {child}")));
             }
             let daddr = self.geo.fsblock_daddr(block);
-            let mut bytes = self.store.read(daddr, self.geo.block_size as usize, &self.geo)?;
-            if Kind::of(&bytes) != Kind::Btree(BtreeKind::Bmap) {
+            let mut bytes = self.store.take(daddr, self.geo.block_size as usize, &self.geo)?;
+            if Kind::of(&bytes.data) != Kind::Btree(BtreeKind::Bmap) {
                 return Err(self.bad(item, format!("block {child} is none of its btree")));
             }
-            left.extend(inode_root::block_children(&bytes));
-            if bytes.get(56..64) != Some(&owner[..]) {
-                copy_into(&mut bytes, 56, &owner, daddr)?;
-                checksum::stamp(&mut bytes, 64);
-                self.store.put(daddr, bytes, false, &self.geo)?;
+            left.extend(inode_root::block_children(&bytes.data));
+            if bytes.data.get(56..64) != Some(&owner[..]) {
+                copy_into(&mut bytes.data, 56, &owner, daddr)?;
+                checksum::stamp(&mut bytes.data, 64);
+                bytes.changed(false);
             }
+            self.store.put(bytes, &self.geo)?;
         }
         Ok(())
     }

@@ -27,12 +27,28 @@ struct Page {
     dirty: bool,
 }
 
-/// A buffer changed at the present LSN.
-struct Pending {
-    data: Vec<u8>,
+/// A buffer taken out of the store, to be changed and put back.
+pub(super) struct Buffer {
+    pub(super) daddr: u64,
+    pub(super) data: Vec<u8>,
+    /// Whether it has to be written: it was changed now or before at this LSN.
+    dirty: bool,
     /// Whether the buffer as a whole is stamped with the LSN; inodes and dquots have
     /// stamps of their own.
     stamp: bool,
+}
+
+impl Buffer {
+    /// A buffer with new content.
+    pub(super) fn new(daddr: u64, data: Vec<u8>) -> Self {
+        Buffer { daddr, data, dirty: true, stamp: false }
+    }
+
+    /// Notes that it was changed, and whether it gets a stamp.
+    pub(super) fn changed(&mut self, stamp: bool) {
+        self.dirty = true;
+        self.stamp |= stamp;
+    }
 }
 
 /// The blocks of the data device, with what was recovered in front of them.
@@ -40,7 +56,7 @@ pub(super) struct Store<'a> {
     device: &'a dyn Device,
     pages: HashMap<u64, Page>,
     dirty_pages: usize,
-    pending: BTreeMap<u64, Pending>,
+    pending: BTreeMap<u64, Buffer>,
     /// Bytes of the log, which no item may touch.
     log: std::ops::Range<u64>,
 }
@@ -52,44 +68,37 @@ impl<'a> Store<'a> {
         Store { device, pages: HashMap::new(), dirty_pages: 0, pending, log }
     }
 
-    /// The buffer of `len` bytes at `daddr`, as it stands now.
+    /// Takes out the buffer of `len` bytes at `daddr`, as it stands now. It must be put
+    /// back, changed or not.
     ///
     /// # Errors
     ///
     /// An error is returned if it is no place for metadata, or the device fails.
-    pub(super) fn read(&mut self, daddr: u64, len: usize, geo: &Geometry) -> Result<Vec<u8>> {
+    pub(super) fn take(&mut self, daddr: u64, len: usize, geo: &Geometry) -> Result<Buffer> {
         self.check_place(daddr, len)?;
-        if let Some(pending) = self.pending.get(&daddr)
-            && pending.data.len() == len
-        {
-            return Ok(pending.data.clone());
+        if let Some(pending) = self.pending.remove(&daddr) {
+            if pending.data.len() == len {
+                return Ok(pending);
+            }
+            self.pending.insert(daddr, pending);
         }
-        self.settle_overlapping(daddr, len, None, geo)?;
+        self.settle_overlapping(daddr, len, geo)?;
         let mut data = vec![0; len];
         self.read_pages(daddr * 512, &mut data)?;
-        Ok(data)
+        Ok(Buffer { daddr, data, dirty: false, stamp: false })
     }
 
-    /// Makes `data` the content of the buffer at `daddr`, to be written with the others
-    /// of this LSN, and stamped then if `stamp` is set.
+    /// Puts a buffer back, to be written with the others of this LSN if it changed.
     ///
     /// # Errors
     ///
-    /// As for [`Store::read`].
-    pub(super) fn put(
-        &mut self,
-        daddr: u64,
-        data: Vec<u8>,
-        stamp: bool,
-        geo: &Geometry,
-    ) -> Result<()> {
-        self.check_place(daddr, data.len())?;
-        let same = self.pending.get(&daddr).filter(|old| old.data.len() == data.len());
-        let stamp = stamp || same.is_some_and(|old| old.stamp);
-        if same.is_none() {
-            self.settle_overlapping(daddr, data.len(), None, geo)?;
+    /// As for [`Store::take`].
+    pub(super) fn put(&mut self, buffer: Buffer, geo: &Geometry) -> Result<()> {
+        if buffer.dirty {
+            self.check_place(buffer.daddr, buffer.data.len())?;
+            self.settle_overlapping(buffer.daddr, buffer.data.len(), geo)?;
+            self.pending.insert(buffer.daddr, buffer);
         }
-        self.pending.insert(daddr, Pending { data, stamp });
         Ok(())
     }
 
@@ -99,8 +108,8 @@ impl<'a> Store<'a> {
     ///
     /// An error is returned if a buffer is not what it should be, or the device fails.
     pub(super) fn settle(&mut self, lsn: Lsn, geo: &Geometry) -> Result<()> {
-        for (daddr, pending) in std::mem::take(&mut self.pending) {
-            self.settle_one(daddr, pending, Some(lsn), geo)?;
+        for buffer in std::mem::take(&mut self.pending).into_values() {
+            self.settle_one(buffer, Some(lsn), geo)?;
         }
         if self.dirty_pages > MAX_PAGES {
             self.write_pages()?;
@@ -118,28 +127,16 @@ impl<'a> Store<'a> {
         self.device.flush()
     }
 
-    fn settle_one(
-        &mut self,
-        daddr: u64,
-        mut pending: Pending,
-        lsn: Option<Lsn>,
-        geo: &Geometry,
-    ) -> Result<()> {
-        if pending.stamp {
-            stamp::stamp(&mut pending.data, daddr, lsn, geo)?;
+    fn settle_one(&mut self, mut buffer: Buffer, lsn: Option<Lsn>, geo: &Geometry) -> Result<()> {
+        if buffer.stamp {
+            stamp::stamp(&mut buffer.data, buffer.daddr, lsn, geo)?;
         }
-        self.write_to_pages(daddr * 512, &pending.data)
+        self.write_to_pages(buffer.daddr * 512, &buffer.data)
     }
 
     /// Moves pending buffers that share blocks with a differently shaped one out of its
     /// way. Only images no kernel writes have such buffers at one LSN.
-    fn settle_overlapping(
-        &mut self,
-        daddr: u64,
-        len: usize,
-        lsn: Option<Lsn>,
-        geo: &Geometry,
-    ) -> Result<()> {
+    fn settle_overlapping(&mut self, daddr: u64, len: usize, geo: &Geometry) -> Result<()> {
         let end = daddr + (len / 512) as u64;
         let from = daddr.saturating_sub((MAX_BUFFER / 512) as u64);
         let overlapping: Vec<u64> = self
@@ -149,8 +146,8 @@ impl<'a> Store<'a> {
             .map(|(at, _)| *at)
             .collect();
         for at in overlapping {
-            if let Some(pending) = self.pending.remove(&at) {
-                self.settle_one(at, pending, lsn, geo)?;
+            if let Some(buffer) = self.pending.remove(&at) {
+                self.settle_one(buffer, None, geo)?;
             }
         }
         Ok(())
