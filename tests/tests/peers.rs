@@ -1,6 +1,8 @@
 //! Tests against real peers: Linux and xfsprogs 7.2. CONTRIBUTING.md says how to add one.
 #![forbid(unsafe_code)]
 
+#[path = "peers/dir.rs"]
+mod dir;
 #[path = "peers/file.rs"]
 mod file;
 #[path = "peers/format_accepts_linux.rs"]
