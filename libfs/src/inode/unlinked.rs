@@ -166,7 +166,7 @@ fn checked(mount: &Mount, agno: u32, link: u32, at: At) -> Result<Option<u32>> {
 pub struct UnlinkedReport {
     /// Inodes freed.
     pub freed: u64,
-    /// Lists emptied because of damage, with inodes lost.
+    /// Lists given up because of damage, with the inodes on them.
     pub lost_lists: u64,
 }
 
@@ -180,8 +180,15 @@ pub struct UnlinkedReport {
 pub fn process(mount: &mut Mount) -> Result<UnlinkedReport> {
     let mut report = UnlinkedReport::default();
     for agno in 0..mount.geo.ag_count {
-        let agi = mount.read_agi(agno)?;
-        let most = header::agi(mount, agi)?.count.get();
+        let most = match mount.read_agi(agno) {
+            Ok(agi) => header::agi(mount, agi)?.count.get(),
+            Err(error @ Error::Corrupt(_)) => {
+                tracing::warn!("AG {agno}: giving up its unlinked lists: {error}");
+                report.lost_lists += UNLINKED_BUCKETS as u64;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         for bucket in 0..UNLINKED_BUCKETS {
             if let Err(error) = process_list(mount, agno, bucket, most, &mut report.freed) {
                 if mount.shutdown.is_some() || matches!(error, Error::Io { .. }) {

@@ -1,17 +1,23 @@
 //! Inodes allocated and freed by libfs, judged by xfs_repair 7.2 and by Linux.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use libfs::buffer::BufferKind;
 use libfs::device::{Device, FileDevice};
+use libfs::file::namespace;
 use libfs::format::geometry::{Geometry, Ino};
+use libfs::format::inode::Dinode;
+use libfs::format::log::Lsn;
 use libfs::format::superblock::Superblock;
 use libfs::inode::create::{self, NewInode};
-use libfs::inode::{InodeRef, inactivate, unlinked};
+use libfs::inode::{InodeRef, inactivate, log_item, unlinked};
 use libfs::journal::area::LogArea;
 use libfs::journal::head::find_ends;
+use libfs::journal::recovery::replay;
 use libfs::journal::writer::LogWriter;
 use libfs::mount::Mount;
 use libfs::space::{inobt, inode_alloc, startup};
@@ -59,6 +65,17 @@ impl Bench {
     fn make(&self, size: u64, options: &[&str]) -> Result<()> {
         self.peers.mkfs(&self.image(), size, options)
     }
+}
+
+/// The recipes that Linux mounts here: none with blocks larger than pages. `thin` leaves
+/// out some more, for tests that write much.
+fn mountable(thin: bool) -> impl Iterator<Item = &'static (&'static str, &'static [&'static str])> {
+    let skipped: &[&str] = if thin {
+        &["blocks of 64k", "no finobt", "no sparse", "inodes of 1k", "two groups"]
+    } else {
+        &["blocks of 64k"]
+    };
+    RECIPES.iter().filter(move |(name, _)| !skipped.contains(name))
 }
 
 fn open(image: &Path) -> Result<Mount> {
@@ -203,10 +220,7 @@ fn linux_replays_and_frees_what_is_unlinked() -> Result<()> {
     if !linux::host_or_skip() {
         return Ok(());
     }
-    for (name, options) in RECIPES {
-        if options.contains(&"size=65536") {
-            continue; // Linux mounts no blocks larger than pages here.
-        }
+    for (name, options) in mountable(false) {
         let mut dice = Dice(99);
         bench.make(512 << 20, options)?;
         let mut mount = open(&bench.image())?;
@@ -340,5 +354,180 @@ fn a_full_filesystem_refuses_and_stays_sound() -> Result<()> {
     free_some(&mut mount, &mut inodes, 0, &mut Dice(3))?;
     close(mount)?;
     bench.peers.assert_clean(&bench.image());
+    Ok(())
+}
+
+/// One file of every kind that leaves something to free.
+fn write_every_kind(peers: &Peers, root: &Path) -> Result<Vec<std::path::PathBuf>> {
+    use std::os::unix::fs::FileExt;
+    let path = |name: &str| root.join(name);
+    let few = path("few-extents");
+    std::fs::write(&few, vec![1; 3 << 20])?;
+    let many = std::fs::File::create(path("many-extents"))?;
+    for block in 0..3000u64 {
+        many.write_all_at(&[2; 4096], block * 8192)?;
+    }
+    many.sync_all()?;
+    std::fs::write(path("empty"), b"")?;
+    std::os::unix::fs::symlink("short", path("short-link"))?;
+    std::os::unix::fs::symlink("x/".repeat(500), path("long-link"))?;
+    nix::unistd::mkfifo(&path("pipe"), nix::sys::stat::Mode::S_IRWXU)?;
+    for (name, count, size) in [
+        ("one-attr", 1, 20),
+        ("leaf-attrs", 40, 60),
+        ("node-attrs", 900, 100),
+        ("remote-attrs", 12, 60_000),
+    ] {
+        std::fs::write(path(name), name)?;
+        let script = format!(
+            "import os\nfor i in range({count}): os.setxattr({:?}, 'user.attribute%d' % i, b'v' * {size})",
+            path(name)
+        );
+        let status = std::process::Command::new("python3").args(["-c", &script]).status()?;
+        ensure!(status.success(), "setting attributes of {name}");
+    }
+    // A clone, so that freeing it only takes references away.
+    let cloned = path("few-clone");
+    let has_reflink = peers.io(root, &["open -f few-clone"]).is_ok()
+        && peers.io(&cloned, &[&format!("reflink {}", few.display())]).is_ok();
+    if !has_reflink {
+        std::fs::write(&cloned, b"no clone")?;
+    }
+    let mut made = Vec::new();
+    for entry in std::fs::read_dir(root)? {
+        made.push(entry?.path());
+    }
+    Ok(made)
+}
+
+#[test]
+fn files_of_linux_are_freed_whole() -> Result<()> {
+    let Some(bench) = Bench::or_skip() else { return Ok(()) };
+    if !linux::host_or_skip() {
+        return Ok(());
+    }
+    for (name, options) in mountable(true) {
+        bench.make(512 << 20, options)?;
+        let before = open(&bench.image())?.counters;
+        let made = linux::mount(&bench.image(), |root| write_every_kind(&bench.peers, root))?;
+        let mut mount = open(&bench.image())?;
+        let directory = root(&mut mount)?;
+        for path in made {
+            let file = path.file_name().context("a name")?.as_encoded_bytes();
+            namespace::unlink(&mut mount, directory, file)
+                .with_context(|| format!("{name}: {}", path.display()))?;
+        }
+        mount.checkpoint()?;
+        assert_eq!(mount.counters.icount - mount.counters.ifree, before.icount - before.ifree);
+        close(mount)?;
+        println!("{name}");
+        bench.peers.assert_clean(&bench.image());
+    }
+    Ok(())
+}
+
+#[test]
+fn files_open_in_a_crash_of_linux_are_freed() -> Result<()> {
+    let Some(bench) = Bench::or_skip() else { return Ok(()) };
+    if !linux::host_or_skip() {
+        return Ok(());
+    }
+    for (name, options) in mountable(true) {
+        bench.make(512 << 20, options)?;
+        linux::mount(&bench.image(), |root| {
+            let mut open = Vec::new();
+            for path in write_every_kind(&bench.peers, root)? {
+                let handle = rustix::fs::open(
+                    &path,
+                    rustix::fs::OFlags::PATH | rustix::fs::OFlags::NOFOLLOW,
+                    rustix::fs::Mode::empty(),
+                )?;
+                open.push(handle);
+                std::fs::remove_file(&path)?;
+            }
+            bench.peers.io(root, &["shutdown -f"])?;
+            Ok(())
+        })?;
+        let device: Arc<dyn Device> = Arc::new(FileDevice::open(&bench.image())?);
+        let mut sector = vec![0; 32768];
+        device.read_at(&mut sector, 0)?;
+        let geo = Geometry::new(&Superblock::decode(&sector)?.dsb)?;
+        let replayed = replay(&*device, &geo)?;
+        ensure!(replayed.intents.is_empty(), "{name}: {:?}", replayed.intents);
+        drop(device);
+        let mut mount = open(&bench.image())?;
+        startup::sum_counters(&mut mount)?;
+        let report = unlinked::process(&mut mount).context(*name)?;
+        assert_eq!((report.freed, report.lost_lists), (11, 0), "{name}");
+        close(mount)?;
+        println!("{name}");
+        bench.peers.assert_clean(&bench.image());
+    }
+    Ok(())
+}
+
+/// The inode's bytes in its cluster.
+fn disk_bytes(mount: &mut Mount, inode: InodeRef) -> Result<Vec<u8>> {
+    let place = mount.inode(inode).place;
+    let cluster = mount.read_buffer(place.daddr, place.len, BufferKind::InodeCluster)?;
+    Ok(mount.buffer(cluster)[place.range(&mount.geo)].to_vec())
+}
+
+#[test]
+fn inodes_of_linux_are_written_back_as_they_were() -> Result<()> {
+    let Some(bench) = Bench::or_skip() else { return Ok(()) };
+    if !linux::host_or_skip() {
+        return Ok(());
+    }
+    for (name, options) in mountable(true) {
+        bench.make(512 << 20, options)?;
+        let inodes = linux::mount(&bench.image(), |root| {
+            let made = write_every_kind(&bench.peers, root)?;
+            made.iter()
+                .map(|path| Ok(std::fs::symlink_metadata(path)?.ino()))
+                .collect::<Result<Vec<_>>>()
+        })?;
+        let mut mount = open(&bench.image())?;
+        for ino in inodes {
+            let inode = mount.iget_untrusted(ino)?;
+            let before = disk_bytes(&mut mount, inode)?;
+            let lsn = Dinode::view(&before, Ino(ino))?.lsn.get();
+            mount.inode_mut(inode).log.lsn = Lsn(lsn);
+            log_item::write_back(&mut mount, inode)?;
+            let after = disk_bytes(&mut mount, inode)?;
+            let differ = (0..before.len()).filter(|&at| before[at] != after[at]);
+            assert_eq!(differ.collect::<Vec<_>>(), [0usize; 0], "{name}: inode {ino}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn damaged_unlinked_lists_cost_only_themselves() -> Result<()> {
+    let Some(bench) = Bench::or_skip() else { return Ok(()) };
+    bench.make(512 << 20, &[])?;
+    let mut mount = open(&bench.image())?;
+    // Inodes 64 apart share a list; each list has three.
+    let inodes = create_many(&mut mount, 192)?;
+    close(mount)?;
+    let (first, second) = (inodes[10], inodes[20]);
+    let next =
+        |ino: u64, value: u64| [format!("inode {ino}"), format!("write -d next_unlinked {value}")];
+    // A list that ends in itself, and one that leads to a free inode.
+    let mut commands = Vec::new();
+    commands.extend(next(first, first));
+    commands.extend(next(second, 1 << 20));
+    let mut xfs_db = bench.peers.command("xfs_db");
+    xfs_db.arg("-x");
+    for command in &commands {
+        xfs_db.args(["-c", command]);
+    }
+    tests::peers::run(xfs_db.arg(bench.image()))?;
+    let mut mount = open(&bench.image())?;
+    let report = unlinked::process(&mut mount)?;
+    assert_eq!(report.lost_lists, 2);
+    assert!((186..192).contains(&report.freed), "{report:?}");
+    close(mount)?;
+    assert_only_unlinked(&bench, "damaged")?;
     Ok(())
 }
