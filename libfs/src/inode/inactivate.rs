@@ -56,8 +56,7 @@ impl Mount {
 ///
 /// # Errors
 ///
-/// [`crate::Error::Corrupt`] if a fork or a btree is damaged; errors of the device; and ENOSPC if
-/// freeing needs blocks and there are none.
+/// [`crate::Error::Corrupt`] if a fork or a btree is damaged; errors of the device.
 pub fn inactivate(mount: &mut Mount, inode: InodeRef) -> Result<()> {
     let core = mount.inode(inode).core;
     if mount.inode(inode).data.nextents() > 0 {
@@ -72,7 +71,11 @@ pub fn inactivate(mount: &mut Mount, inode: InodeRef) -> Result<()> {
         remove_attributes(mount, inode)?;
     }
     let reservation = mount.reservations.ifree;
-    let blocks = inode_alloc::blocks_to_free(&mount.geo);
+    let wanted = inode_alloc::blocks_to_free(&mount.geo);
+    // On a full filesystem the group's own reservation is there for the btree; giving up
+    // would only keep the space of the inode as well.
+    let enough = mount.counters.available(&mount.geo) >= wanted;
+    let blocks = if enough { wanted } else { 0 };
     let mut tp = Transaction::begin(mount, reservation, blocks)?;
     free(&mut tp, inode)?;
     tp.commit()

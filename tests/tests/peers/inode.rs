@@ -8,13 +8,14 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use libfs::buffer::BufferKind;
 use libfs::device::{Device, FileDevice};
-use libfs::file::namespace;
+use libfs::file::namespace::{self, NewFile};
 use libfs::format::geometry::{Geometry, Ino};
 use libfs::format::inode::Dinode;
 use libfs::format::log::Lsn;
 use libfs::format::superblock::Superblock;
 use libfs::inode::create::{self, NewInode};
 use libfs::inode::{InodeRef, inactivate, log_item, unlinked};
+use libfs::inode::{WhichFork, bmap};
 use libfs::journal::area::LogArea;
 use libfs::journal::head::find_ends;
 use libfs::journal::recovery::replay;
@@ -22,6 +23,7 @@ use libfs::journal::writer::LogWriter;
 use libfs::mount::Mount;
 use libfs::space::{inobt, inode_alloc, startup};
 use libfs::transaction::Transaction;
+use libfs::{Errno, file};
 use nix::fcntl::FallocateFlags;
 use tests::linux;
 use tests::peers::Peers;
@@ -529,5 +531,50 @@ fn damaged_unlinked_lists_cost_only_themselves() -> Result<()> {
     assert_eq!((report.freed, report.lost_lists), (190, 2));
     close(mount)?;
     assert_only_unlinked(&bench, "damaged")?;
+    Ok(())
+}
+
+#[test]
+fn numbers_from_outside_are_checked() -> Result<()> {
+    let Some(bench) = Bench::or_skip() else { return Ok(()) };
+    bench.make(512 << 20, &[])?;
+    let mut mount = open(&bench.image())?;
+    let root = mount.geo.root_ino.0;
+    assert!(mount.iget_untrusted(root).is_ok());
+    let mut errno = |ino| mount.iget_untrusted(ino).map(drop).unwrap_err().errno();
+    assert_eq!(errno(root + 20), Errno::ENOENT);
+    assert_eq!(errno(root + 64), Errno::EINVAL);
+    assert_eq!(errno(1), Errno::EINVAL);
+    assert_eq!(errno(u64::MAX), Errno::EINVAL);
+    assert_eq!(errno(5 << 40), Errno::EINVAL);
+    Ok(())
+}
+
+#[test]
+fn inodes_are_freed_when_nothing_else_is_free() -> Result<()> {
+    let Some(bench) = Bench::or_skip() else { return Ok(()) };
+    for options in [&[][..], &["-m", "rmapbt=0,reflink=0"], &["-m", "finobt=0"]] {
+        bench.make(300 << 20, options)?;
+        let mut mount = open(&bench.image())?;
+        let directory = root(&mut mount)?;
+        let new = NewFile { permissions: 0o600, uid: 0, gid: 0 };
+        let file = namespace::create(&mut mount, directory, b"file", &new)?;
+        // Full chunks, which enter the free inode btree when the filesystem is full.
+        let inodes = create_many(&mut mount, 1000)?;
+        let mut size = 256 << 20;
+        while size >= 4096 {
+            let held = bmap::last_offset(bmap::extents(&mount, file, WhichFork::Data)?) * 4096;
+            if file::allocate_range(&mut mount, file, held, size).is_err() {
+                size /= 2;
+            }
+        }
+        assert_eq!(mount.shutdown, None);
+        for ino in inodes {
+            free(&mut mount, ino)?;
+        }
+        namespace::unlink(&mut mount, directory, b"file")?;
+        close(mount)?;
+        bench.peers.assert_clean(&bench.image());
+    }
     Ok(())
 }
