@@ -18,6 +18,7 @@ use libfs::journal::writer::LogWriter;
 use libfs::journal::{LogArea, LogState, find_ends};
 use libfs::mount::Mount as OurMount;
 use libfs::space::startup;
+use libfs::transaction::InjectTag;
 use tests::linux::{self, Mount};
 use tests::peers::Peers;
 use tests::scratch::Scratch;
@@ -311,6 +312,118 @@ fn random_changes_agree_with_a_model_and_with_linux() {
             }
             println!("recipe {options:?}, round {round}");
             judge(&peers, &image, mount, &files);
+        }
+    }
+}
+
+/// Writes every second block of two files, each its own extent.
+fn write_combs(mount: &mut OurMount, files: &mut [Model], count: u64) {
+    let block = mount.geo.block_size as usize;
+    for index in 0..count as usize {
+        for (number, model) in files.iter_mut().enumerate() {
+            let inode = mount.iget(model.ino).unwrap();
+            let data = vec![(index % 120) as u8 * 2 + number as u8 + 1; block];
+            file::write(mount, inode, (2 * index * block) as u64, &data).unwrap();
+            model.write(2 * index * block, &data);
+        }
+    }
+}
+
+fn request(
+    mount: &mut OurMount,
+    one: &Model,
+    two: &Model,
+    flags: ExchangeFlags,
+) -> ExchangeRequest {
+    ExchangeRequest {
+        file1: mount.iget(one.ino).unwrap(),
+        file1_offset: 0,
+        file2: mount.iget(two.ino).unwrap(),
+        file2_offset: 0,
+        length: 0,
+        flags,
+    }
+}
+
+fn extents(mount: &mut OurMount, inode: InodeRef) -> u64 {
+    mount.inode(inode).data.nextents()
+}
+
+#[test]
+fn files_of_many_extents_are_exchanged_and_cut_off() {
+    let Some(peers) = Peers::or_skip() else { return };
+    if !linux::host_or_skip() {
+        return;
+    }
+    for options in [&["-b", "size=1024"][..], &["-m", "reflink=0"]] {
+        let scratch = Scratch::new().unwrap();
+        let image = scratch.path("image");
+        let mut files = make_files(&peers, &image, options);
+        let mut mount = open(&image);
+        let block = u64::from(mount.geo.block_size);
+        write_combs(&mut mount, &mut files[..2], 10_000);
+        let [a, b] = [0, 1].map(|i| mount.iget(files[i].ino).unwrap());
+        assert!(extents(&mut mount, a) >= 9_999);
+
+        // Blocks of file 1 that hold data go to places that are holes in file 2, and the
+        // other way round.
+        let length = 15_000 * block;
+        let part = ExchangeRequest {
+            file1_offset: block,
+            file2_offset: 100 * block,
+            length,
+            ..request(&mut mount, &files[0], &files[1], ExchangeFlags::empty())
+        };
+        file::exchange_range(&mut mount, &part).unwrap();
+        let (one, two) = pair(&mut files, 0, 1);
+        let range = (block as usize, 100 * block as usize, length as usize);
+        exchange_models(one, two, range, false);
+        files.iter().for_each(|model| assert_same(&mut mount, model));
+
+        let whole = request(&mut mount, &files[0], &files[2], ExchangeFlags::TO_EOF);
+        let dry = ExchangeRequest { flags: whole.flags | ExchangeFlags::DRY_RUN, ..whole };
+        file::exchange_range(&mut mount, &dry).unwrap();
+        files.iter().for_each(|model| assert_same(&mut mount, model));
+        file::exchange_range(&mut mount, &whole).unwrap();
+        let (one, two) = pair(&mut files, 0, 2);
+        exchange_models(one, two, (0, 0, 0), true);
+
+        let to = 7_777 * block + 5;
+        file::truncate(&mut mount, b, to).unwrap();
+        files[1].contents.truncate(to as usize);
+        judge(&peers, &image, mount, &files);
+    }
+}
+
+#[test]
+fn linux_finishes_an_exchange_that_was_cut_off() {
+    let Some(peers) = Peers::or_skip() else { return };
+    if !linux::host_or_skip() {
+        return;
+    }
+    let scratch = Scratch::new().unwrap();
+    let image = scratch.path("image");
+    let cut = scratch.path("cut");
+    let mut files = make_files(&peers, &image, &[]);
+    let mut mount = open(&image);
+    write_combs(&mut mount, &mut files[..2], 1000);
+    judge(&peers, &image, mount, &files);
+    let (one, two) = pair(&mut files, 0, 1);
+    exchange_models(one, two, (0, 0, 0), true);
+    for tag in [InjectTag::ExchmapsFinishOne, InjectTag::BmapFinishOne, InjectTag::RmapFinishOne] {
+        for skip in [0, 1, 7, 500, 999] {
+            fs::copy(&image, &cut).unwrap();
+            let mut mount = open(&cut);
+            mount.set_inject(tag, skip);
+            let whole = request(&mut mount, &files[0], &files[1], ExchangeFlags::TO_EOF);
+            file::exchange_range(&mut mount, &whole).unwrap_err();
+            drop(mount);
+            let mount = Mount::new(&cut).unwrap();
+            for model in &files {
+                assert_bytes(&fs::read(mount.path(&model.name)).unwrap(), model);
+            }
+            mount.unmount().unwrap();
+            peers.assert_clean(&cut);
         }
     }
 }
