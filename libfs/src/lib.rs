@@ -10,6 +10,7 @@ pub mod device;
 pub mod dir;
 pub mod error;
 pub mod file;
+pub mod filesystem;
 pub mod format;
 pub mod inode;
 pub mod journal;

@@ -76,6 +76,8 @@ pub struct Mount {
     pub(crate) log: Option<LogWriter>,
     /// File data, or metadata in place, was written and not flushed since.
     pub(crate) unflushed: bool,
+    /// The log on the device is clean and nothing has to be written to keep it so.
+    pub(crate) log_is_clean: bool,
     /// Source of timestamps, each later than the one before.
     pub clock: Clock,
     intent_id: u64,
@@ -115,6 +117,7 @@ impl Mount {
             logged: LoggedItems::default(),
             log,
             unflushed: false,
+            log_is_clean: false,
             clock: Clock::default(),
             inject: None,
         }
@@ -306,6 +309,7 @@ impl Mount {
         let regions = self.encode_items();
         let tail = self.logged.tail();
         let Some(log) = &mut self.log else { return Ok(()) };
+        self.log_is_clean = false;
         let written = log.write_checkpoint(&regions, tail);
         let lsn = written.map_err(|e| self.fail(e))?;
         self.device.flush().map_err(|e| self.fail(e))?;
@@ -461,6 +465,7 @@ impl Mount {
     }
 
     /// Writes everything in place and marks the log clean. The filesystem is then closed.
+    /// When nothing was changed, nothing is written.
     ///
     /// # Errors
     /// [`Error::Io`] from the device, [`Error::Shutdown`].
@@ -469,6 +474,10 @@ impl Mount {
             return Ok(());
         }
         self.check_writable()?;
+        if self.log_is_clean && self.cil.is_empty() {
+            self.shutdown = Some("it is closed".into());
+            return if self.unflushed { self.device.flush() } else { Ok(()) };
+        }
         self.log_superblock()?;
         self.checkpoint()?;
         self.write_back()?;

@@ -1,6 +1,12 @@
 //! Tests against real peers: Linux and xfsprogs 7.2. CONTRIBUTING.md says how to add one.
 #![forbid(unsafe_code)]
 
+#[path = "peers/bad_input.rs"]
+mod bad_input;
+#[path = "peers/crash_enumeration.rs"]
+mod crash_enumeration;
+#[path = "peers/device_errors.rs"]
+mod device_errors;
 #[path = "peers/dir.rs"]
 mod dir;
 #[path = "peers/file.rs"]

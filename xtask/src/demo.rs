@@ -48,7 +48,7 @@ impl Demo {
         step("The exchange begins, and the power fails in the middle of it.");
         let (crashed, _) = self.try_run(
             "xfs_io",
-            &["-D", "demo.img", "-c", "inject exchmaps_finish_one", "-c"]
+            &["-x", "-D", "demo.img", "-c", "inject exchmaps_finish_one", "-c"]
                 .into_iter()
                 .chain(["exchangerange -f /config.new", "/config"])
                 .collect::<Vec<_>>(),

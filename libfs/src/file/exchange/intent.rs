@@ -2,7 +2,7 @@
 
 use super::pairs;
 use crate::format::geometry::Ino;
-use crate::format::inode::DiFlags2;
+use crate::format::inode::{DiFlags, DiFlags2};
 use crate::format::log::intent::{ExchangeIntent as Logged, exchange_flags};
 use crate::format::log::{DoneItem, IntentItem, IntentKind};
 use crate::inode::bmap::{self, BmapIntent, BmapOperation, Mapping};
@@ -40,6 +40,9 @@ pub struct ExchangeIntent {
     pub size1: u64,
     /// Size in bytes that the second file will have, with [`exchange_flags::SET_SIZES`].
     pub size2: u64,
+    /// Whether the files were marked as preallocated for the time of the exchange. Not
+    /// logged: a file whose exchange is finished by recovery keeps the mark.
+    pub guarded: [bool; 2],
 }
 
 /// Work that comes after the last mapping.
@@ -80,18 +83,19 @@ impl ExchangeIntent {
             (Mapping { offset: one.offset, ..two }, Mapping { offset: two.offset, ..one });
         queue(self.inode1, BmapOperation::Map, into1);
         queue(self.inode2, BmapOperation::Map, into2);
-        if self.which == WhichFork::Data && self.has(exchange_flags::SET_SIZES) {
-            grow(tp, self.inode1, &into1, self.size1);
-            grow(tp, self.inode2, &into2, self.size2);
-        }
         self.advance(one.len);
     }
 
     /// The last mapping was exchanged: what is left is in the inodes.
     fn set_sizes(&self, tp: &mut Transaction<'_>) {
         if self.has(exchange_flags::SET_SIZES) {
-            for (inode, size) in [(self.inode1, self.size1), (self.inode2, self.size2)] {
-                tp.inode_mut(inode).core.size = size;
+            let files = [(self.inode1, self.size1), (self.inode2, self.size2)];
+            for (guarded, (inode, size)) in self.guarded.into_iter().zip(files) {
+                let core = &mut tp.inode_mut(inode).core;
+                core.size = size;
+                if guarded {
+                    core.flags -= DiFlags::PREALLOC;
+                }
                 tp.log_inode(inode, InodeLogFlags::CORE);
             }
         }
@@ -159,17 +163,8 @@ impl ExchangeIntent {
             flags: logged.flags & !exchange_flags::ATTR_FORK,
             size1: logged.size1,
             size2: logged.size2,
+            guarded: [false; 2],
         })
-    }
-}
-
-/// A file never ends before a mapping it has got: raises its size as far as `mapping`
-/// reaches, but not above the one it will have in the end.
-fn grow(tp: &mut Transaction<'_>, inode: InodeRef, mapping: &Mapping, last: u64) {
-    let reached = mapping.end().saturating_mul(tp.geo.block_size.into()).min(last);
-    if mapping.extent().is_some() && reached > tp.inode(inode).core.size {
-        tp.inode_mut(inode).core.size = reached;
-        tp.log_inode(inode, InodeLogFlags::CORE);
     }
 }
 

@@ -12,7 +12,7 @@ pub use intent::ExchangeIntent;
 use bitflags::bitflags;
 
 use crate::Result;
-use crate::format::inode::DiFlags2;
+use crate::format::inode::{DiFlags, DiFlags2};
 use crate::format::log::intent::exchange_flags;
 use crate::inode::bmap;
 use crate::inode::{InodeLogFlags, InodeRef, WhichFork};
@@ -98,6 +98,7 @@ fn prepare(mount: &mut Mount, request: &ExchangeRequest) -> Result<Option<Exchan
         flags: 0,
         size1: two.core.size,
         size2: one.core.size,
+        guarded: [false; 2],
     };
     if request.flags.contains(ExchangeFlags::TO_EOF) {
         intent.flags |= exchange_flags::SET_SIZES;
@@ -144,7 +145,7 @@ fn reflink_cleared(mount: &Mount, intent: &ExchangeIntent) -> Result<u64> {
     Ok(if one { exchange_flags::CLEAR_INO1_REFLINK } else { exchange_flags::CLEAR_INO2_REFLINK })
 }
 
-fn run(mount: &mut Mount, intent: ExchangeIntent, dry: bool) -> Result<()> {
+fn run(mount: &mut Mount, mut intent: ExchangeIntent, dry: bool) -> Result<()> {
     let estimate = pairs::estimate(mount, &intent)?;
     pairs::check_counts(mount, &intent, &estimate)?;
     let reservation = mount.reservations.write;
@@ -156,14 +157,14 @@ fn run(mount: &mut Mount, intent: ExchangeIntent, dry: bool) -> Result<()> {
     if intent.inode1 != intent.inode2 {
         super::touch(&mut tp, intent.inode2);
     }
-    prepare_inodes(&mut tp, &intent);
+    prepare_inodes(&mut tp, &mut intent);
     tp.defer(intent);
     tp.commit()
 }
 
 /// Gives both files the flags that the mappings they are about to get need: shared blocks
 /// if either may have some, and extent counts as large as they can be.
-fn prepare_inodes(tp: &mut Transaction<'_>, intent: &ExchangeIntent) {
+fn prepare_inodes(tp: &mut Transaction<'_>, intent: &mut ExchangeIntent) {
     let both = [intent.inode1, intent.inode2];
     let mut wanted = DiFlags2::empty();
     for inode in both {
@@ -176,6 +177,29 @@ fn prepare_inodes(tp: &mut Transaction<'_>, intent: &ExchangeIntent) {
         let flags = &mut tp.inode_mut(inode).core.flags2;
         if !flags.contains(wanted) {
             *flags |= wanted;
+            tp.log_inode(inode, InodeLogFlags::CORE);
+        }
+    }
+    guard_growth(tp, intent);
+}
+
+/// Marks a file that will grow as preallocated until it has its new size.
+///
+/// Until then its new mappings lie behind its end. Linux 6.18, when it finishes an exchange
+/// in recovery, gives both files the sizes that the inodes have on disk at that moment,
+/// exchanged (not those in the intent), so the sizes must not change before the last step;
+/// and then frees what lies behind the end that a file had when recovery read its inode,
+/// except in files with this flag.
+fn guard_growth(tp: &mut Transaction<'_>, intent: &mut ExchangeIntent) {
+    if intent.flags & exchange_flags::SET_SIZES == 0 {
+        return;
+    }
+    let files = [(intent.inode1, intent.size1), (intent.inode2, intent.size2)];
+    for (guarded, (inode, size)) in intent.guarded.iter_mut().zip(files) {
+        let core = &mut tp.inode_mut(inode).core;
+        if core.size < size && !core.flags.contains(DiFlags::PREALLOC) {
+            core.flags |= DiFlags::PREALLOC;
+            *guarded = true;
             tp.log_inode(inode, InodeLogFlags::CORE);
         }
     }

@@ -1,0 +1,20 @@
+//! close: remove the current file from the table.
+
+use super::{Command, file};
+use crate::session::Session;
+
+pub const COMMAND: Command = Command {
+    name: "close",
+    alias: None,
+    arguments: (0, Some(0)),
+    needs_file: true,
+    expert: false,
+    usage: "",
+    summary: "close the current open file",
+    help: "",
+    run: |session: &mut Session, _| {
+        session.close_file()?;
+        file::list(session);
+        Ok(())
+    },
+};

@@ -1,0 +1,265 @@
+//! The commands: one table, one file for each.
+
+mod bmap;
+mod close;
+mod exchangerange;
+mod fiemap;
+mod file;
+mod fsync;
+mod get;
+mod help;
+mod inject;
+mod ls;
+mod mkdir;
+mod open;
+mod pread;
+mod put;
+mod pwrite;
+mod quit;
+mod rm;
+mod shutdown;
+mod stat;
+mod truncate;
+
+use libfs::Error;
+
+use crate::session::Session;
+
+/// One command: how it is called, what `help` says, and what it does.
+#[derive(Debug)]
+pub struct Command {
+    /// First word of the line.
+    pub name: &'static str,
+    /// Another name for it.
+    pub alias: Option<&'static str>,
+    /// Fewest and most arguments; `None` for no upper bound.
+    pub arguments: (usize, Option<usize>),
+    /// Works without an open file.
+    pub needs_file: bool,
+    /// Only with -x.
+    pub expert: bool,
+    /// Arguments as `help` shows them.
+    pub usage: &'static str,
+    /// One line for `help`.
+    pub summary: &'static str,
+    /// The rest of `help NAME`.
+    pub help: &'static str,
+    /// Runs it; `arguments[0]` is the command's name.
+    pub run: fn(&mut Session, &[String]) -> anyhow::Result<()>,
+}
+
+/// All commands, in the order `help` lists them.
+pub const TABLE: &[Command] = &[
+    bmap::COMMAND,
+    close::COMMAND,
+    exchangerange::COMMAND,
+    fiemap::COMMAND,
+    file::COMMAND,
+    fsync::COMMAND,
+    get::COMMAND,
+    help::COMMAND,
+    inject::COMMAND,
+    ls::COMMAND,
+    mkdir::COMMAND,
+    open::COMMAND,
+    pread::COMMAND,
+    put::COMMAND,
+    pwrite::COMMAND,
+    quit::COMMAND,
+    rm::COMMAND,
+    shutdown::COMMAND,
+    stat::COMMAND,
+    truncate::COMMAND,
+];
+
+/// The command called `name`.
+pub fn find(name: &str) -> Option<&'static Command> {
+    TABLE.iter().find(|c| c.name == name || c.alias == Some(name))
+}
+
+/// The command was called wrongly; its usage line is the whole message.
+#[derive(Debug)]
+pub struct UsageError(pub &'static Command);
+
+impl std::fmt::Display for UsageError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&one_line(self.0))
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+/// "name arguments -- summary".
+pub fn one_line(command: &Command) -> String {
+    let space = if command.usage.is_empty() { "" } else { " " };
+    format!("{}{space}{} -- {}", command.name, command.usage, command.summary)
+}
+
+/// The system's words for an error, or all of ours where it is not about the request.
+pub fn reason(error: &Error) -> String {
+    match error {
+        Error::Os { errno, .. } => errno.desc().to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// Runs one line. Errors are printed and remembered for the exit status.
+pub fn run_line(session: &mut Session, line: &str) {
+    let words = match split(line) {
+        Ok(words) => words,
+        Err(error) => {
+            eprintln!("{error}");
+            session.exit_code = 1;
+            return;
+        }
+    };
+    let Some(name) = words.first() else { return };
+    let Some(command) = find(name).filter(|c| !c.expert || session.expert) else {
+        eprintln!("command \"{name}\" not found");
+        return;
+    };
+    if !count_fits(command, words.len() - 1) {
+        return;
+    }
+    if command.needs_file && session.files.is_empty() {
+        eprintln!("no files are open, try 'help open'");
+        return;
+    }
+    if let Err(error) = (command.run)(session, &words) {
+        report(command, &error);
+        session.exit_code = 1;
+    }
+}
+
+fn report(command: &Command, error: &anyhow::Error) {
+    if error.is::<UsageError>() {
+        println!("{error}");
+        return;
+    }
+    match error.downcast_ref::<Error>() {
+        Some(error) => eprintln!("{}: {}", command.name, reason(error)),
+        None => eprintln!("{error:#}"),
+    }
+}
+
+fn count_fits(command: &Command, count: usize) -> bool {
+    let (least, most) = command.arguments;
+    let expected = match most {
+        Some(most) if most == least && count != least => format!("{least}"),
+        _ if count < least && most.is_none() => format!("at least {least}"),
+        Some(most) if count < least || count > most => format!("between {least} and {most}"),
+        _ => return true,
+    };
+    eprintln!("bad argument count {count} to {}, expected {expected} arguments", command.name);
+    false
+}
+
+/// Splits a line into words; double quotes keep spaces.
+fn split(line: &str) -> anyhow::Result<Vec<String>> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quoted = false;
+    for c in line.trim_end_matches('\n').chars() {
+        match c {
+            '"' => {
+                quoted = !quoted;
+                word.get_or_insert_default();
+            }
+            ' ' | '\t' if !quoted => words.extend(word.take()),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    anyhow::ensure!(!quoted, "missing closing quote in: {line}");
+    words.extend(word);
+    Ok(words)
+}
+
+/// Options of a command, in the manner of getopt: letters that may be bundled, some with
+/// a value, followed by plain arguments.
+pub struct Flags {
+    options: Vec<(char, Option<String>)>,
+    /// What follows the options.
+    pub rest: Vec<String>,
+}
+
+impl Flags {
+    /// Parses `arguments` (the first is the command's name) for the letters of `spec`,
+    /// where a colon after a letter says that it takes a value.
+    pub fn parse(
+        command: &'static Command,
+        arguments: &[String],
+        spec: &str,
+    ) -> anyhow::Result<Self> {
+        let mut options = Vec::new();
+        let mut words = arguments.iter().skip(1).peekable();
+        while let Some(word) = words.next_if(|w| w.len() > 1 && w.starts_with('-')) {
+            if word == "--" {
+                break;
+            }
+            let mut letters = word[1..].chars();
+            while let Some(letter) = letters.next() {
+                let Some(at) = spec.find(letter).filter(|_| letter != ':') else {
+                    return Err(UsageError(command).into());
+                };
+                if !spec[at + 1..].starts_with(':') {
+                    options.push((letter, None));
+                    continue;
+                }
+                let attached: String = letters.by_ref().collect();
+                let value =
+                    if attached.is_empty() { words.next().cloned() } else { Some(attached) };
+                let Some(value) = value else { return Err(UsageError(command).into()) };
+                options.push((letter, Some(value)));
+            }
+        }
+        Ok(Self { options, rest: words.cloned().collect() })
+    }
+
+    /// Whether the option was given.
+    pub fn has(&self, letter: char) -> bool {
+        self.options.iter().any(|(l, _)| *l == letter)
+    }
+
+    /// How often it was given.
+    pub fn count(&self, letter: char) -> usize {
+        self.options.iter().filter(|(l, _)| *l == letter).count()
+    }
+
+    /// The last value given for it.
+    pub fn value(&self, letter: char) -> Option<&str> {
+        self.options.iter().rev().find(|(l, _)| *l == letter)?.1.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_keep_spaces_and_empty_words() {
+        assert_eq!(split("a \"b c\" \"\" d\n").unwrap(), ["a", "b c", "", "d"]);
+        assert!(split("a \"b").is_err());
+    }
+
+    #[test]
+    fn options_bundle_and_take_values() {
+        let words: Vec<String> =
+            ["pwrite", "-qS", "0x61", "-b8k", "0", "-5"].map(String::from).to_vec();
+        let flags = Flags::parse(&pwrite::COMMAND, &words, "qS:b:").unwrap();
+        assert!(flags.has('q'));
+        assert_eq!(flags.value('S'), Some("0x61"));
+        assert_eq!(flags.value('b'), Some("8k"));
+        assert_eq!(flags.rest, ["0", "-5"]);
+        assert!(Flags::parse(&pwrite::COMMAND, &words, "q").is_err());
+    }
+
+    #[test]
+    fn every_name_is_there_once() {
+        let mut names: Vec<_> =
+            TABLE.iter().flat_map(|c| [Some(c.name), c.alias]).flatten().collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

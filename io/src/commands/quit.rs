@@ -1,0 +1,18 @@
+//! quit: end the session.
+
+use super::Command;
+
+pub const COMMAND: Command = Command {
+    name: "quit",
+    alias: Some("q"),
+    arguments: (0, Some(0)),
+    needs_file: false,
+    expert: false,
+    usage: "",
+    summary: "exit the program",
+    help: "",
+    run: |session, _| {
+        session.quit = true;
+        Ok(())
+    },
+};

@@ -1,0 +1,153 @@
+//! Recovery: from a dirty log to a filesystem that can be used.
+//!
+//! 1. The log is replayed onto the device.
+//! 2. Intents that were left without a done item are finished. Each is taken over in a
+//!    transaction that logs its done item together with new intents for the same work, so
+//!    that a crash during recovery loses nothing.
+//! 3. Inodes on the unlinked lists are freed, and blocks staged for copy-on-write by
+//!    writers that are gone are given back.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::Filesystem;
+use crate::device::{Device, OverlayDevice};
+use crate::format::geometry::Geometry;
+use crate::format::log::{IntentItem, IntentKind, LogItemType};
+use crate::format::superblock::Superblock;
+use crate::journal::recovery::{PendingIntent, replay};
+use crate::journal::writer::LogWriter;
+use crate::mount::Mount;
+use crate::transaction::Transaction;
+use crate::{Errno, Error, Result};
+
+/// A filesystem with a dirty log. It can only be recovered.
+pub struct Unrecovered {
+    device: Arc<dyn Device>,
+    geo: Geometry,
+    read_only_reason: Option<String>,
+}
+
+/// What recovery did.
+#[derive(Debug, Clone, Default)]
+pub struct RecoveryReport {
+    /// Transactions replayed.
+    pub transactions: u64,
+    /// Log items replayed, by type.
+    pub items: BTreeMap<LogItemType, u64>,
+    /// Items that were not applied, because what is on disk is newer or was freed.
+    pub skipped: u64,
+    /// Intents that had no done item and were finished, by kind.
+    pub intents: BTreeMap<IntentKind, u64>,
+    /// Inodes on the unlinked lists that were freed.
+    pub unlinked: u64,
+}
+
+impl fmt::Display for RecoveryReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let items: u64 = self.items.values().sum();
+        let intents: u64 = self.intents.values().sum();
+        write!(
+            f,
+            "log replayed: {} transactions, {items} items; {intents} intents finished, {} \
+             unlinked inodes freed",
+            self.transactions, self.unlinked
+        )
+    }
+}
+
+impl Unrecovered {
+    pub(super) fn new(device: Arc<dyn Device>, sb: Superblock, geo: Geometry) -> Self {
+        Self { device, geo, read_only_reason: sb.read_only_reason() }
+    }
+
+    /// The geometry.
+    pub fn geometry(&self) -> &Geometry {
+        &self.geo
+    }
+
+    /// Replays the log, finishes what was interrupted, and gives the usable filesystem.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when the log or what it applies to is damaged,
+    /// [`Error::Incompatible`] when the filesystem must not be written, EROFS on a read-only
+    /// device, [`Error::Io`] from the device. The log stays as it is, so recovery can be
+    /// tried again.
+    pub fn recover(self) -> Result<(Filesystem, RecoveryReport)> {
+        if let Some(reason) = self.read_only_reason {
+            return Err(Error::Incompatible(format!("the log cannot be replayed: {reason}")));
+        }
+        if self.device.is_read_only() {
+            let what = format!("replaying the log of {}", self.device.name());
+            return Err(Error::os(Errno::EROFS, what));
+        }
+        let replayed = replay(self.device.as_ref(), &self.geo)?;
+        let mut report = RecoveryReport {
+            transactions: replayed.transactions,
+            items: replayed.items.clone(),
+            skipped: replayed.skipped,
+            ..RecoveryReport::default()
+        };
+        let geo = Geometry::new(&replayed.superblock.dsb)?;
+        let mut log = LogWriter::new(Arc::clone(&self.device), &geo, replayed.ends.position())?;
+        if let Some(size) = replayed.ends.record_size {
+            log.set_record_size(size);
+        }
+        let mut mount = Mount::new(self.device, replayed.superblock, geo, Some(log));
+        crate::space::startup::init_reservations(&mut mount)?;
+        for intent in &replayed.intents {
+            mount.note_recovered_intent(intent.item.id(), intent.lsn);
+        }
+        finish_intents(&mut mount, replayed.intents, &mut report)?;
+        report.unlinked = crate::inode::unlinked::process(&mut mount)?.freed;
+        crate::space::refcount::recover_cow_leftovers(&mut mount)?;
+        mount.checkpoint()?;
+        Ok((Filesystem::from_mount(mount), report))
+    }
+
+    /// As [`Unrecovered::recover`], but in memory: the device is not changed, and what is
+    /// done to the filesystem is forgotten with it.
+    ///
+    /// # Errors
+    /// As [`Unrecovered::recover`], apart from EROFS.
+    pub fn recover_in_memory(mut self) -> Result<(Filesystem, RecoveryReport)> {
+        self.device = Arc::new(OverlayDevice::new(self.device));
+        self.recover()
+    }
+}
+
+/// The order in which kinds of intents are finished: at run time, what a step defers is
+/// done before the operation that the step belongs to goes on.
+fn rank(item: &IntentItem) -> u8 {
+    match item.kind() {
+        IntentKind::ExtentFree
+        | IntentKind::ExtentFreeRt
+        | IntentKind::Rmap
+        | IntentKind::RmapRt
+        | IntentKind::Refcount
+        | IntentKind::RefcountRt => 0,
+        IntentKind::Bmap => 1,
+        IntentKind::Attr => 2,
+        IntentKind::Exchange => 3,
+    }
+}
+
+fn finish_intents(
+    mount: &mut Mount,
+    mut intents: Vec<PendingIntent>,
+    report: &mut RecoveryReport,
+) -> Result<()> {
+    intents.sort_by_key(|intent| rank(&intent.item));
+    for PendingIntent { item, .. } in intents {
+        let reservation = mount.reservations.itruncate;
+        // Only growing a btree takes blocks; when none are free, the work may still fit.
+        let wanted = u64::from(mount.geo.max_levels.rmap + mount.geo.max_levels.bmap_data) * 4;
+        let blocks = wanted.min(mount.counters.available(&mount.geo));
+        let mut tp = Transaction::begin(mount, reservation, blocks)?;
+        tp.adopt_intent(&item)?;
+        tp.commit()?;
+        *report.intents.entry(item.kind()).or_default() += 1;
+    }
+    Ok(())
+}
