@@ -27,3 +27,5 @@ mod recovery;
 mod recovery_log;
 #[path = "peers/space.rs"]
 mod space;
+#[path = "peers/same_steps.rs"]
+mod same_steps;
