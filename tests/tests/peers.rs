@@ -25,7 +25,7 @@ mod power_cut;
 mod recovery;
 #[path = "peers/recovery_log.rs"]
 mod recovery_log;
-#[path = "peers/space.rs"]
-mod space;
 #[path = "peers/same_steps.rs"]
 mod same_steps;
+#[path = "peers/space.rs"]
+mod space;

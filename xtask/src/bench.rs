@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ::tests::linux;
+use ::tests::ours::DIR_VARIABLE;
 use ::tests::peers::Peers;
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
@@ -63,7 +64,9 @@ pub struct Bencher {
 pub fn run(filter: &str, dir: Option<&Path>, runs: usize) -> Result<()> {
     ensure!(runs > 0, "--runs must be at least 1");
     let peers = peers::set_up()?;
-    shell::run(&mut cargo(["build", "--release", "--workspace", "--bins"]))?;
+    if std::env::var_os(DIR_VARIABLE).is_none() {
+        shell::run(&mut cargo(["build", "--release", "--workspace", "--bins"]))?;
+    }
     let mut builder = tempfile::Builder::new();
     let builder = builder.prefix("xfs-bench-");
     let scratch = match dir {
@@ -109,9 +112,11 @@ impl Bencher {
     }
 }
 
-/// Our optimised program `name`.
+/// Our optimised program `name`, or that in the directory `$XFS_PROGRAMS_DIR`.
 pub fn ours(name: &str) -> Command {
-    Command::new(target_directory().join("release").join(name))
+    let built = target_directory().join("release");
+    let directory = std::env::var_os(DIR_VARIABLE).map_or(built, PathBuf::from);
+    Command::new(directory.join(name))
 }
 
 /// Runs `command`, discarding what it prints, and returns the time from start to end.
