@@ -515,6 +515,11 @@ impl Mount {
         self.inject = Some((tag, skip));
     }
 
+    /// Whether some point may be [injected](Mount::set_inject) at all.
+    pub(crate) fn is_inject_set(&self) -> bool {
+        self.inject.is_some()
+    }
+
     /// Called between logging an intent and acting on it; the state is consistent.
     pub(crate) fn inject_point(&mut self, tag: InjectTag) -> Result<()> {
         match &mut self.inject {

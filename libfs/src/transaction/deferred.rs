@@ -236,7 +236,7 @@ impl Transaction<'_> {
 
     /// Fault injection: stops between logging an intent and doing it, with the log written.
     fn stop_if_injected(&mut self, first: &Pending) -> Result<()> {
-        let Some(id) = first.intent else { return Ok(()) };
+        let Some(id) = first.intent.filter(|_| self.mount.is_inject_set()) else { return Ok(()) };
         let kind = first.batch.intent(id).kind();
         let tag = match kind {
             IntentKind::ExtentFree | IntentKind::ExtentFreeRt => InjectTag::FreeExtent,

@@ -117,11 +117,13 @@ pub fn add(
 ) -> Result<()> {
     super::load(tp, inode, which)?;
     let map = super::extents(tp, inode, which)?;
-    if let Some(found) = map.overlapping(new.offset, new.end()).next() {
-        let why = format!("file block {} is mapped already", found.offset.max(new.offset));
+    // The last extent that begins before the end of the new one must end before it begins.
+    let left = map.before(new.end());
+    if let Some(left) = left.filter(|left| left.end() > new.offset) {
+        let why = format!("file block {} is mapped already", left.offset.max(new.offset));
         return Err(bad(tp.inode(inode).ino, why));
     }
-    let left = map.before(new.offset).filter(|left| left.end() == new.offset);
+    let left = left.filter(|left| left.end() == new.offset);
     let right = map.at_or_after(new.end()).filter(|right| right.offset == new.end());
     let (mut old, mut after) = (Run::new(), Run::new());
     old.push(left.into_iter().chain(right));
