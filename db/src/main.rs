@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     let mut session = match Session::open(device, options.force) {
         Ok(session) => session,
         Err(error) => {
-            eprintln!("{}: {error:#}", options.program);
+            eprintln!("{}: {}", options.program, explain(&error));
             return ExitCode::FAILURE;
         }
     };
@@ -58,8 +58,19 @@ fn execute(session: &mut Session, line: &str) {
     show(session, &notes);
     match result {
         Ok(text) => show(session, &text),
-        Err(error) => show(session, &format!("{error:#}\n")),
+        Err(error) => show(session, &format!("{}\n", explain(&error))),
     }
+}
+
+/// An error with its causes, except those that its text already tells.
+fn explain(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// Writes text to standard output, and to the file that `log start` named.

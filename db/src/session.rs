@@ -148,6 +148,9 @@ impl Session {
                 self.notes.push_str(&format!("Metadata CRC error detected for ino {ino}\n"));
             }
             (Some(false), _) => complain(&cursor),
+            (None, _) if cursor.kind == Type::Dir3 => {
+                self.notes.push_str("Unknown directory buffer type!\n");
+            }
             _ => {}
         }
         self.cursor = Some(cursor);
@@ -162,7 +165,7 @@ impl Session {
         let (agno, agino) = self.geo.ino_parts(ino);
         let inside = agno < self.geo.ag_count && self.geo.agino_agbno(agino) < self.geo.ag_blocks;
         if !inside || self.geo.ino(agno, agino) != ino {
-            bail!("bad inode number {ino}");
+            bail!("bad inode number {}", ino.0 as i64);
         }
         let (daddr, len, offset) = self.geo.inode_buffer(ino, None);
         let buffer = self.read(daddr, len)?;

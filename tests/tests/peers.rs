@@ -29,3 +29,5 @@ mod recovery_log;
 mod same_steps;
 #[path = "peers/space.rs"]
 mod space;
+#[path = "peers/xfs_db.rs"]
+mod xfs_db;

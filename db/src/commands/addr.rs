@@ -2,7 +2,7 @@
 
 use super::Command;
 use crate::fields::path::{Part, select};
-use crate::fields::{Kind, Link};
+use crate::fields::{Field, Kind, Link, Place};
 use crate::session::{BASIC_BLOCK, Session};
 use crate::types::Type;
 use anyhow::{Context, Result, anyhow, bail};
@@ -39,8 +39,12 @@ fn run(session: &mut Session, args: &[&str]) -> Result<String> {
     }
 }
 
+/// What xfs_db prints before anything was looked at.
+const NOWHERE: &str = "current\n\tbyte offset 0, length 0\n\tbuffer block 0 (fsbno? 0), 0 bbs\n\
+                       \tinode -1, dir inode -1, type none\n";
+
 fn describe(session: &Session) -> String {
-    let Some(cursor) = &session.cursor else { return "--no current object--\n".into() };
+    let Some(cursor) = &session.cursor else { return NOWHERE.into() };
     let blocks = cursor.buffer.len() / BASIC_BLOCK;
     let number = |ino: Option<Ino>| ino.map_or(-1, |ino| ino.0 as i64);
     format!(
@@ -65,9 +69,10 @@ fn follow(session: &mut Session, path: &str) -> Result<()> {
     let table = table.with_context(|| format!("no fields for type {}", kind.name()))?;
     let selection = select(table, &place, path).map_err(|text| anyhow!(text))?;
     let part = selection.parts.first().context("no current type")?;
-    let link = part.field.link;
-    let (value, null) = value(part);
-    let name = part.field.name;
+    let (field, place) = first_value(part);
+    let (link, name) = (field.link, field.name);
+    let low = if std::ptr::eq(field, part.field) { part.low } else { 0 };
+    let (value, null) = value(field, &place, low);
     match link {
         Link::None => bail!("no next type for field {name}"),
         Link::Inode | Link::AgInode if null => bail!("null inode number, cannot set new addr"),
@@ -78,11 +83,21 @@ fn follow(session: &mut Session, path: &str) -> Result<()> {
     }
 }
 
-/// The first value selected, and whether it means "none".
-fn value(part: &Part) -> (u64, bool) {
-    let Kind::Number(bits, ..) = part.field.kind else { return (0, true) };
-    let at = part.field.position(&part.place, part.low);
-    let value = part.place.bits(at, bits);
+/// The first field that is a value, inside the structures selected.
+fn first_value<'a>(part: &Part<'a>) -> (&'static Field, Place<'a>) {
+    let (mut field, mut place, mut low) = (part.field, part.place, part.low);
+    while let Kind::Group(children, _) | Kind::Row(children, _) = field.kind {
+        let inner = place.at(field.position(&place, low));
+        let Some(first) = children.iter().find(|child| child.count(&inner) > 0) else { break };
+        (field, place, low) = (first, inner, 0);
+    }
+    (field, place)
+}
+
+/// Element `index` of a field, and whether it means "none".
+fn value(field: &Field, place: &Place, index: usize) -> (u64, bool) {
+    let Kind::Number(bits, ..) = field.kind else { return (0, true) };
+    let value = place.bits(field.position(place, index), bits);
     (value, value == u64::MAX >> (64 - bits))
 }
 

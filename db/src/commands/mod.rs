@@ -122,8 +122,13 @@ fn split(line: &str) -> Vec<String> {
     words
 }
 
-/// A number as C's strtoull reads it: decimal, octal with leading 0, hexadecimal with 0x.
+/// A number as C's strtoull reads it: decimal, octal with leading 0, hexadecimal with 0x;
+/// a minus sign counts back from 2^64.
 pub fn number(text: &str) -> Option<u64> {
+    if let Some(negative) = text.strip_prefix('-') {
+        let starts = negative.starts_with(|c: char| c.is_ascii_digit());
+        return number(negative).filter(|_| starts).map(u64::wrapping_neg);
+    }
     if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         return u64::from_str_radix(hex, 16).ok();
     }
@@ -165,7 +170,8 @@ mod tests {
         assert_eq!(number("010"), Some(8));
         assert_eq!(number("0x1F"), Some(31));
         assert_eq!(number("0"), Some(0));
-        assert_eq!(number("-1"), None);
+        assert_eq!(number("-1"), Some(u64::MAX));
+        assert_eq!(number("--1"), None);
         assert_eq!(number(""), None);
     }
 }

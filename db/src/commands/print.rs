@@ -44,6 +44,9 @@ fn run(session: &mut Session, args: &[&str]) -> Result<String> {
     };
     if args.is_empty() {
         fields::all(table, &place, "", &mut out);
+        if out.is_empty() && cursor.kind == Type::Dir3 {
+            out.push_str(" = Unrecognized metadata or type mismatch\n");
+        }
         return Ok(out);
     }
     let paths = args.iter().map(|path| path::select(table, &place, path));
@@ -57,8 +60,9 @@ fn run(session: &mut Session, args: &[&str]) -> Result<String> {
 /// Words of four bytes, eight to a line.
 fn hex(data: &[u8]) -> String {
     let mut out = String::new();
+    let digits = digits(data.len());
     for (row, bytes) in data.chunks(32).enumerate() {
-        let _ = write!(out, "{:03x}:", row * 32);
+        let _ = write!(out, "{:0digits$x}:", row * 32);
         for word in bytes.chunks(4) {
             out.push(' ');
             for byte in word {
@@ -70,17 +74,23 @@ fn hex(data: &[u8]) -> String {
     out
 }
 
-/// Single bytes, sixteen to a line, with what is printable beside them.
+/// Hexadecimal digits of the last offset in `len` bytes.
+fn digits(len: usize) -> usize {
+    (len.saturating_sub(1).max(1).ilog2() / 4 + 1) as usize
+}
+
+/// Single bytes, sixteen to a line, with letters and digits beside them.
 fn text(data: &[u8]) -> String {
     let mut out = String::new();
+    let digits = digits(data.len());
     for (row, bytes) in data.chunks(16).enumerate() {
-        let _ = write!(out, "{:03x}: ", row * 16);
+        let _ = write!(out, "{:0digits$x}: ", row * 16);
         for byte in bytes {
             let _ = write!(out, " {byte:02x}");
         }
         out.push_str("  ");
         for byte in bytes {
-            out.push(if (0x20..0x7f).contains(byte) { char::from(*byte) } else { '.' });
+            out.push(if byte.is_ascii_alphanumeric() { char::from(*byte) } else { '.' });
         }
         out.push('\n');
     }

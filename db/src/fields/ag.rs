@@ -58,8 +58,8 @@ pub static AGI: &[Field] = &[
     hex("lsn", 64, 320),
     root("free_root", 328, Type::Finobt),
     dec("free_level", 32, 332),
-    dec("ino_blocks", 32, 336).when(|place| place.geo.features.inobtcount),
-    dec("fino_blocks", 32, 340).when(|place| place.geo.features.inobtcount),
+    dec("ino_blocks", 32, 336),
+    dec("fino_blocks", 32, 340),
 ];
 
 /// Free list.

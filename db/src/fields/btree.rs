@@ -49,7 +49,7 @@ macro_rules! short_form {
 }
 
 short_form!(BNOBT, BtreeKind::Bno, Type::Bnobt, FREE_EXTENT, FREE_EXTENT);
-short_form!(CNTBT, BtreeKind::Cnt, Type::Cntbt, FREE_EXTENT, FREE_EXTENT);
+short_form!(CNTBT, BtreeKind::Cnt, Type::Cntbt, FREE_EXTENT, FREE_BY_SIZE);
 short_form!(INOBT, BtreeKind::Ino, Type::Inobt, INODES, INODES_KEY);
 short_form!(FINOBT, BtreeKind::Fino, Type::Finobt, INODES, INODES_KEY);
 short_form!(INOBT_FULL, BtreeKind::Ino, Type::Inobt, FULL_INODES, INODES_KEY);
@@ -62,6 +62,9 @@ const fn ag_block(name: &'static str, at: usize) -> Field {
 }
 
 static FREE_EXTENT: &[Field] = &[ag_block("startblock", 0), dec("blockcount", 32, 4)];
+
+/// The key that sorts by size, length first as it compares, not as it lies.
+static FREE_BY_SIZE: &[Field] = &[dec("blockcount", 32, 4), ag_block("startblock", 0)];
 
 static INODES: &[Field] = &[
     nul("startino", 32, 0).link(Link::AgInode),

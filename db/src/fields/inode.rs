@@ -86,7 +86,8 @@ static CORE: &[Field] = &[
     dec("nlinkv1", 16, 6).when(|place| place.root_number::<1>(4) == 1),
     dec("onlink", 16, 6)
         .when(|place| place.root_number::<1>(4) > 1 && !core(place).is_some_and(is_metadata)),
-    dec("metatype", 16, 6).when(|place| is_v3(place) && core(place).is_some_and(is_metadata)),
+    Field::new("metatype", Kind::MetaType, 6)
+        .when(|place| is_v3(place) && core(place).is_some_and(is_metadata)),
     dec("uid", 32, 8),
     dec("gid", 32, 12),
     dec("nlinkv2", 32, 16).when(|place| place.root_number::<1>(4) > 1),
@@ -141,7 +142,7 @@ static V3: &[Field] = &[
     dec("cowextsize", 32, 128),
     dec("pad2", 8, 132).many(|_| 12).hidden(),
     time("crtime", 144),
-    nul("inumber", 64, 152).link(Link::Inode),
+    nul("inumber", 64, 152),
     uuid("uuid", 160),
     flag("reflink", 120 * 8 + 62),
     flag("cowextsz", 120 * 8 + 61),

@@ -88,6 +88,16 @@ pub enum Count {
     Many(fn(&Place) -> usize),
 }
 
+impl Count {
+    fn of(self, place: &Place) -> usize {
+        match self {
+            Count::One => 1,
+            Count::If(present) => usize::from(present(place)),
+            Count::Many(count) => count(place),
+        }
+    }
+}
+
 /// Special values of a number.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Null {
@@ -135,6 +145,8 @@ pub enum Kind {
     Nanos,
     /// Format of a fork.
     Format,
+    /// Kind of metadata file.
+    MetaType,
 }
 
 impl Kind {
@@ -147,6 +159,7 @@ impl Kind {
             Kind::Uuid => 128,
             Kind::Text(_) | Kind::Format => 8,
             Kind::Seconds | Kind::Nanos => 32,
+            Kind::MetaType => 16,
         }
     }
 }
@@ -251,10 +264,10 @@ impl Field {
 
     /// How many there are.
     pub fn count(&self, place: &Place) -> usize {
-        match self.count {
-            Count::One => 1,
-            Count::If(present) => usize::from(present(place)),
-            Count::Many(count) => count(place),
+        match (self.count, &self.kind) {
+            // Text of no bytes is as good as not there.
+            (Count::One | Count::If(_), Kind::Text(len)) if len(place) == 0 => 0,
+            (count, _) => count.of(place),
         }
     }
 

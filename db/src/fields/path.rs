@@ -20,6 +20,8 @@ pub struct Part<'a> {
     pub low: usize,
     /// Number of elements.
     pub count: usize,
+    /// The range as it was asked for.
+    pub asked: Option<(u64, u64)>,
 }
 
 /// One component of a path.
@@ -64,7 +66,14 @@ fn parts<'a>(component: &Component, structures: &[Structure<'a>]) -> Result<Vec<
         let named = |field: &&Field| field.name == component.name && field.count(place) > 0;
         let Some(field) = fields.iter().find(named) else { continue };
         let (low, count) = bounds(field, component, field.count(place))?;
-        parts.push(Part { prefix: prefix.clone(), place: *place, field, low, count });
+        parts.push(Part {
+            prefix: prefix.clone(),
+            place: *place,
+            field,
+            low,
+            count,
+            asked: component.range,
+        });
     }
     if parts.is_empty() {
         return Err(format!("field {} not found", component.name));

@@ -20,6 +20,13 @@ pub fn all(fields: &[Field], place: &Place, prefix: &str, out: &mut String) {
 /// Prints what a path selects.
 pub fn selection(selection: &Selection, out: &mut String) {
     for part in &selection.parts {
+        if let (0, Some((low, high))) = (part.count, part.asked) {
+            // A range that ends before it starts is empty, and shown as it was asked for.
+            let _ = write!(out, "{}{}[{low}-{high}] = ", part.prefix, part.field.name);
+            values(part.field, &part.place, part.low, 0, out);
+            out.push('\n');
+            continue;
+        }
         range(part.field, &part.place, &part.prefix, part.low, part.count, out);
     }
 }
@@ -130,6 +137,10 @@ fn value(kind: &Kind, place: &Place, at: usize) -> Option<String> {
             let format = place.bits(at, 8);
             format!("{format} ({})", format_name(format as u8))
         }
+        Kind::MetaType => {
+            let number = place.bits(at, 16);
+            format!("{number} ({})", metafile_name(number))
+        }
         Kind::Group(..) | Kind::Row(..) => return None,
     })
 }
@@ -149,15 +160,20 @@ fn number(value: u64, bits: usize, base: Base) -> String {
     }
 }
 
-/// Text in quotes, what is not printable escaped as C would.
+/// Text in quotes, what is not printable escaped.
 fn quoted(place: &Place, at: usize, len: usize) -> String {
     let start = at / 8;
     let mut text = String::from("\"");
     for byte in place.data.get(start..).unwrap_or(&[]).iter().take(len) {
         match byte {
-            b'\\' | b'"' => {
+            b'\\' | b'"' | b'\'' | b'?' => {
                 text.push('\\');
                 text.push(char::from(*byte));
+            }
+            // Seven control characters in a row are \a to \g: not C's letters, but xfs_db's.
+            7..=13 => {
+                text.push('\\');
+                text.push(char::from(b'a' + byte - 7));
             }
             0x20..=0x7e => text.push(char::from(*byte)),
             _ => {
@@ -193,4 +209,19 @@ fn format_name(number: u8) -> &'static str {
         Some(ForkFormat::MetaBtree) => "meta_btree",
         None => "unknown",
     }
+}
+
+fn metafile_name(number: u64) -> &'static str {
+    const NAMES: [&str; 9] = [
+        "unknown",
+        "dir",
+        "usrquota",
+        "grpquota",
+        "prjquota",
+        "rtbitmap",
+        "rtsummary",
+        "rtrmap",
+        "rtrefcount",
+    ];
+    usize::try_from(number).ok().and_then(|index| NAMES.get(index)).unwrap_or(&"unknown")
 }

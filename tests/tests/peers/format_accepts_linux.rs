@@ -427,7 +427,7 @@ impl Walk {
 }
 
 /// Files that bring out every format: names and sizes chosen for blocks of 1 to 4 KiB.
-fn fill(root: &Path) -> Result<()> {
+pub(crate) fn fill(root: &Path) -> Result<()> {
     for (name, count) in [("short", 3), ("block", 30), ("leaf", 250), ("node", 4000)] {
         let dir = root.join(name);
         fs::create_dir(&dir)?;
