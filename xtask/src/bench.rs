@@ -75,6 +75,7 @@ pub fn run(filter: &str, dir: Option<&Path>, runs: usize) -> Result<()> {
     };
     let context = Bencher { peers, scratch, runs };
     let mut rows = Vec::new();
+    let mut failed = Vec::new();
     for (name, needs_linux, bench) in BENCHES {
         if !name.contains(filter) {
             continue;
@@ -82,10 +83,14 @@ pub fn run(filter: &str, dir: Option<&Path>, runs: usize) -> Result<()> {
         step(name);
         match (needs_linux, linux::host()) {
             (true, Err(why)) => eprintln!("SKIPPED: {name}: {why:#}"),
-            _ => rows.extend(bench(&context).with_context(|| (*name).to_owned())?),
+            _ => match bench(&context) {
+                Ok(found) => rows.extend(found),
+                Err(error) => failed.push(format!("{name}: {error:#}")),
+            },
         }
     }
     print_table(&rows, runs);
+    ensure!(failed.is_empty(), "{}", failed.join("\n"));
     Ok(())
 }
 

@@ -38,16 +38,16 @@ pub fn replay(bencher: &Bencher) -> Result<Vec<Row>> {
     Ok(vec![row])
 }
 
-/// Creates and removes files in many directories.
+/// Creates files in many directories and removes a third of them.
 fn fill_log(root: &Path) -> Result<()> {
+    let path = |index: usize| root.join(format!("dir{}/file{index}", index / 500));
     for index in 0..FILES {
-        let directory = root.join(format!("dir{}", index / 500));
         if index % 500 == 0 {
-            fs::create_dir(&directory)?;
+            fs::create_dir(root.join(format!("dir{}", index / 500)))?;
         }
-        fs::write(directory.join(format!("file{index}")), b"x")?;
+        fs::write(path(index), b"x")?;
         if index % 3 == 2 {
-            fs::remove_file(directory.join(format!("file{}", index - 1)))?;
+            fs::remove_file(path(index - 1))?;
         }
     }
     ::tests::peers::run(Command::new("sync").arg("-f").arg(root)).map(drop)
