@@ -164,8 +164,9 @@ mod tests {
 
     #[test]
     fn directories_hand_down_what_linux_hands_down() {
-        // `xfs_io -c 'chattr +esPdn' -c 'extsize 64k' -c 'cowextsize 32k'` on a directory
-        // of Linux 6.18, then `mkdir` and `touch` in it and `xfs_db -c print`.
+        // `xfs_io -c 'chattr +s' -c 'chattr +P' -c 'extsize 64k' -c 'cowextsize 32k'` on a
+        // directory of Linux 6.18, then a directory and a file in it, read with xfs_db:
+        // extsize 16, cowextsize 8, and these flags. What is not handed down is added.
         let parent = InodeCore {
             mode: mode::DIR | 0o755,
             flags: DiFlags::EXTSZINHERIT

@@ -134,7 +134,7 @@ impl Inode {
     /// # Errors
     ///
     /// An error is returned if a fork does not fit, or if the result is not a sound inode.
-    fn write_to(&self, geo: &Geometry, bytes: &mut [u8]) -> Result<()> {
+    pub(super) fn write_to(&self, geo: &Geometry, bytes: &mut [u8]) -> Result<()> {
         let ino = Ino(self.ino);
         let mut disk = self.encode_core(geo);
         disk.next_unlinked = Dinode::view(bytes, ino)?.next_unlinked;

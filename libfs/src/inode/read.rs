@@ -128,3 +128,55 @@ fn decode_fork(
     let count = disk.extent_count(which);
     InodeFork::decode(geo, ino, which, format, count, disk.size.get(), disk.fork(which, bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::space::testing::{Shape, format, open};
+    use proptest::prelude::*;
+
+    /// The root directory of a fresh filesystem, and its geometry.
+    fn root_inode() -> (Geometry, u64, Vec<u8>) {
+        let shape = Shape { megabytes: 300, block: 4096, groups: 4, trees: true };
+        let mut mount = open(format(shape));
+        let ino = mount.geo.root_ino.0;
+        let place = InodePlace::of(&mount.geo, ino);
+        let cluster =
+            mount.read_buffer(place.daddr, place.len, BufferKind::InodeCluster).expect("a cluster");
+        let bytes = mount.buffer(cluster)[place.range(&mount.geo)].to_vec();
+        ((*mount.geo).clone(), ino, bytes)
+    }
+
+    #[test]
+    fn damaged_inodes_never_panic() {
+        let (geo, ino, sound) = root_inode();
+        let place = InodePlace::of(&geo, ino);
+        assert!(Inode::decode(&geo, ino, place, &sound).is_ok());
+        let change = (0..sound.len(), any::<u8>());
+        let config = ProptestConfig { cases: 4000, ..ProptestConfig::default() };
+        proptest!(config, |(changes in prop::collection::vec(change, 1..6))| {
+            let mut bytes = sound.clone();
+            changes.iter().for_each(|&(at, value)| bytes[at] = value);
+            checksum::stamp(&mut bytes, CRC_OFFSET);
+            if let Ok(inode) = Inode::decode(&geo, ino, place, &bytes) {
+                inode.write_to(&geo, &mut bytes).expect("what was read can be written");
+            }
+        });
+    }
+
+    #[test]
+    fn every_single_bit_of_the_core_is_harmless() {
+        let (geo, ino, sound) = root_inode();
+        let place = InodePlace::of(&geo, ino);
+        for bit in 0..sound.len() * 8 {
+            let mut bytes = sound.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let unsummed = !(100..104).contains(&(bit / 8));
+            assert!(!unsummed || Inode::decode(&geo, ino, place, &bytes).is_err());
+            checksum::stamp(&mut bytes, CRC_OFFSET);
+            if let Ok(inode) = Inode::decode(&geo, ino, place, &bytes) {
+                inode.write_to(&geo, &mut bytes).expect("what was read can be written");
+            }
+        }
+    }
+}
