@@ -1,17 +1,17 @@
-//! xfs_repair: replays the log of an unmounted filesystem and says what it did.
+//! xfs_repair: recovers an unmounted filesystem from its log and says what it did.
 #![forbid(unsafe_code)]
 
 mod options;
 mod report;
 
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use anyhow::{Context, Result};
-use libfs::device::{Device, FileDevice, OverlayDevice};
-use libfs::format::geometry::Geometry;
-use libfs::format::superblock::Superblock;
-use libfs::journal::recovery::{Replayed, replay};
-use libfs::journal::{LogArea, LogState, find_ends, write_unmount_record, zero_log};
+use anyhow::Result;
+use libfs::device::{Device, FileDevice};
+use libfs::filesystem::{Filesystem, Opened, RecoveryReport, read_superblock};
+use libfs::journal::{LogArea, LogState, find_ends, zero_log};
 
 use options::{Mode, Options};
 
@@ -33,73 +33,90 @@ fn main() -> ExitCode {
     match run(&options) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("xfs_repair: {error:#}");
+            eprintln!("xfs_repair: {}: {error:#}", options.device.display());
             ExitCode::from(status::FAILED)
         }
     }
 }
 
 fn run(options: &Options) -> Result<u8> {
-    let path = &options.device;
-    if options.mode == Mode::NoModify {
-        let below = FileDevice::open_read_only(path)?;
-        let overlay = OverlayDevice::new(std::sync::Arc::new(below));
-        return recover(&overlay, options);
-    }
-    let device = FileDevice::open(path)?;
     match options.mode {
-        Mode::ZeroLog => discard_log(&device),
-        _ => recover(&device, options),
+        Mode::ZeroLog => discard_log(&options.device),
+        Mode::NoModify => look(options),
+        Mode::Repair => recover(options),
     }
 }
 
-/// Reads the superblock of `device`.
-fn open(device: &dyn Device) -> Result<(Superblock, Geometry)> {
-    let mut sector = vec![0; (32 * 1024).min(device.size()) as usize];
-    device.read_at(&mut sector, 0)?;
-    let superblock = Superblock::decode(&sector)?;
-    let geometry = Geometry::new(&superblock.dsb)?;
-    Ok((superblock, geometry))
-}
-
-fn recover(device: &dyn Device, options: &Options) -> Result<u8> {
-    let (_, geo) = open(device)?;
-    let area = LogArea::internal(&geo)?;
-    let replayed = match replay(device, &geo) {
-        Ok(replayed) => replayed,
-        Err(error) => {
-            eprintln!("xfs_repair: the log cannot be replayed: {error}");
-            eprintln!("Mounting the filesystem may replay it. If that fails too, -L destroys");
-            eprintln!("the log; the last changes are then lost and the filesystem damaged.");
-            return Ok(status::DIRTY_LOG);
+/// Recovers the filesystem on the device.
+fn recover(options: &Options) -> Result<u8> {
+    let device: Arc<dyn Device> = Arc::new(FileDevice::open(&options.device)?);
+    let unrecovered = match Filesystem::open(device)? {
+        Opened::Clean(_) => {
+            report::clean();
+            report::not_checked();
+            return Ok(status::SOUND);
         }
+        Opened::Dirty(unrecovered) => unrecovered,
     };
-    report::replay(&replayed, options);
-    let code = finish(device, area, &replayed)?;
-    report::not_checked(options);
-    Ok(code)
-}
-
-/// Marks the log clean, when nothing in it is needed any more.
-fn finish(device: &dyn Device, area: LogArea, replayed: &Replayed) -> Result<u8> {
-    if !replayed.was_dirty {
-        return Ok(status::SOUND);
-    }
-    if !replayed.intents.is_empty() {
-        return Ok(status::DIRTY_LOG);
-    }
-    write_unmount_record(device, area, &replayed.ends).context("marking the log clean")?;
+    report::log_ends(unrecovered.log_ends(), options);
+    let closed = unrecovered.recover().and_then(|(mut filesystem, report)| {
+        filesystem.close()?;
+        Ok(report)
+    });
+    let done = match settle(closed)? {
+        Some(done) => done,
+        None => return Ok(status::DIRTY_LOG),
+    };
+    report::recovered(&done, options);
+    report::not_checked();
     Ok(status::SOUND)
 }
 
-fn discard_log(device: &dyn Device) -> Result<u8> {
-    let (_, geo) = open(device)?;
-    let state = find_ends(device, LogArea::internal(&geo)?).map(|ends| ends.state);
-    if !matches!(state, Ok(LogState::Clean)) {
-        println!("ALERT: The filesystem has valuable metadata changes in a log which is being");
-        println!("destroyed because the -L option was used.");
+/// Recovers the filesystem in memory and reports; the device is not written.
+fn look(options: &Options) -> Result<u8> {
+    let device: Arc<dyn Device> = Arc::new(FileDevice::open_read_only(&options.device)?);
+    let unrecovered = match Filesystem::open(device)? {
+        Opened::Clean(_) => {
+            report::clean();
+            report::not_checked();
+            return Ok(status::SOUND);
+        }
+        Opened::Dirty(unrecovered) => unrecovered,
+    };
+    report::log_ends(unrecovered.log_ends(), options);
+    let recovered = unrecovered.recover_in_memory().map(|(_, report)| report);
+    let Some(done) = settle(recovered)? else { return Ok(status::DIRTY_LOG) };
+    report::recovered(&done, options);
+    report::not_checked();
+    Ok(status::SOUND)
+}
+
+/// `None`, with the reason printed, if the log cannot be replayed; errors of the device
+/// are passed on.
+fn settle(outcome: libfs::Result<RecoveryReport>) -> Result<Option<RecoveryReport>> {
+    match outcome {
+        Ok(report) => Ok(Some(report)),
+        Err(error @ (libfs::Error::Corrupt(_) | libfs::Error::Incompatible(_))) => {
+            report::log_unusable(&error);
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
     }
-    zero_log(device, &geo)?;
+}
+
+/// Throws the log away.
+fn discard_log(path: &Path) -> Result<u8> {
+    let device = FileDevice::open(path)?;
+    let (superblock, geo) = read_superblock(&device)?;
+    if let Some(reason) = superblock.read_only_reason() {
+        anyhow::bail!("{reason}");
+    }
+    let state = find_ends(&device, LogArea::internal(&geo)?).map(|ends| ends.state);
+    if !matches!(state, Ok(LogState::Clean)) {
+        report::destroying();
+    }
+    zero_log(&device, &geo)?;
     println!("The log was emptied.");
+    report::not_checked();
     Ok(status::SOUND)
 }

@@ -24,7 +24,7 @@ pub struct Options {
     /// What to do with it.
     pub mode: Mode,
     /// Say more.
-    pub verbose: u8,
+    pub verbose: bool,
 }
 
 /// Replay the log of an unmounted XFS filesystem, and repair the filesystem.
@@ -47,7 +47,7 @@ struct Arguments {
     #[arg(short = 'd')]
     dangerously: bool,
 
-    /// Exit with 4 if something was repaired
+    /// Exit with 4 if damage was repaired (replaying the log is no damage)
     #[arg(short = 'e')]
     exit_code: bool,
 
@@ -107,5 +107,5 @@ pub fn parse() -> Result<Options, ExitCode> {
         _ => Mode::Repair,
     };
     let Some(device) = arguments.device else { return Err(ExitCode::from(1)) };
-    Ok(Options { device, mode, verbose: arguments.verbose })
+    Ok(Options { device, mode, verbose: arguments.verbose > 0 })
 }

@@ -1,45 +1,65 @@
-//! What is printed about a replay.
+//! What is printed.
 
-use std::collections::BTreeMap;
-
-use libfs::journal::recovery::Replayed;
+use libfs::filesystem::RecoveryReport;
+use libfs::journal::LogEnds;
 
 use crate::options::{Mode, Options};
 
-/// Says what was replayed, by type of item.
-pub fn replay(replayed: &Replayed, options: &Options) {
-    if !replayed.was_dirty {
-        println!("The log is clean.");
-        return;
+/// The log had nothing to replay.
+pub fn clean() {
+    println!("The log is clean.");
+}
+
+/// Where the log begins and ends, with -v.
+pub fn log_ends(ends: &LogEnds, options: &Options) {
+    if options.verbose {
+        println!("The log reaches from {} to {} (cycle/block).", ends.tail, ends.head);
     }
-    let where_to = match options.mode {
-        Mode::NoModify => " in memory",
-        _ => "",
-    };
-    println!("Replayed the log{where_to}: {} transactions", replayed.transactions);
-    for (kind, count) in &replayed.items {
-        println!("    {:<10} {count}", kind.name());
-    }
-    if replayed.skipped > 0 {
-        println!("    {} of these were on disk already, or freed later", replayed.skipped);
-    }
-    if options.verbose > 0 {
-        let ends = &replayed.ends;
-        println!("    head {}, tail {}", ends.head, ends.tail);
-    }
-    if let Some(block) = replayed.ends.torn {
-        println!("    a torn write at log block {block} was left out");
-    }
-    let mut intents: BTreeMap<&str, u64> = BTreeMap::new();
-    for intent in &replayed.intents {
-        *intents.entry(intent.item.kind().description()).or_default() += 1;
-    }
-    for (what, count) in intents {
-        println!("    {count} unfinished: {what}");
+    if let Some(block) = ends.torn {
+        println!("The write at log block {block} was torn; the log is taken to end there.");
     }
 }
 
-/// Says that the filesystem was not checked.
-pub fn not_checked(_: &Options) {
+/// What was replayed, by type of item, and what was finished.
+pub fn recovered(report: &RecoveryReport, options: &Options) {
+    let in_memory = if options.mode == Mode::NoModify { " in memory" } else { "" };
+    println!("Replayed the log{in_memory}: {} transactions", report.transactions);
+    for (kind, count) in &report.items {
+        println!("    {:<10} {count}", kind.name());
+    }
+    if report.skipped > 0 {
+        println!("    {} of these were on disk already, or freed later", report.skipped);
+    }
+    for (kind, count) in &report.intents {
+        println!("Finished {count} {}: {}", kind.intent_type().name(), kind.description());
+    }
+    if report.unlinked > 0 {
+        println!("Freed {} unlinked inodes", report.unlinked);
+    }
+    match options.mode {
+        Mode::NoModify => println!("The device was not changed."),
+        _ => println!("The log is clean now."),
+    }
+}
+
+/// The filesystem was not checked.
+pub fn not_checked() {
     println!("Only the log was looked at: this version does not check the filesystem yet.");
+}
+
+/// The log cannot be replayed, because of `error`.
+pub fn log_unusable(error: &libfs::Error) {
+    eprintln!("xfs_repair: the log cannot be replayed: {error}");
+    eprintln!(
+        "Mounting the filesystem may replay it. If that fails too, -L destroys the log; the\n\
+         last changes are then lost, and the filesystem may be damaged."
+    );
+}
+
+/// The log is about to be destroyed with something in it.
+pub fn destroying() {
+    println!(
+        "ALERT: The filesystem has valuable metadata changes in a log which is being\n\
+         destroyed because the -L option was used."
+    );
 }

@@ -99,7 +99,7 @@ impl Filesystem {
         let (sb, geo) = read_superblock(device.as_ref())?;
         let ends = find_ends(device.as_ref(), LogArea::internal(&geo)?)?;
         if ends.state == LogState::Dirty {
-            return Ok(Opened::Dirty(Unrecovered::new(device, sb, geo)));
+            return Ok(Opened::Dirty(Unrecovered::new(device, sb, geo, ends)));
         }
         let writable = !device.is_read_only() && sb.read_only_reason().is_none();
         let log = if writable {

@@ -16,6 +16,7 @@ use crate::device::{Device, OverlayDevice};
 use crate::format::geometry::Geometry;
 use crate::format::log::{IntentItem, IntentKind, LogItemType};
 use crate::format::superblock::Superblock;
+use crate::journal::LogEnds;
 use crate::journal::recovery::{PendingIntent, replay};
 use crate::journal::writer::LogWriter;
 use crate::mount::Mount;
@@ -26,6 +27,7 @@ use crate::{Errno, Error, Result};
 pub struct Unrecovered {
     device: Arc<dyn Device>,
     geo: Geometry,
+    ends: LogEnds,
     read_only_reason: Option<String>,
 }
 
@@ -58,8 +60,18 @@ impl fmt::Display for RecoveryReport {
 }
 
 impl Unrecovered {
-    pub(super) fn new(device: Arc<dyn Device>, sb: Superblock, geo: Geometry) -> Self {
-        Self { device, geo, read_only_reason: sb.read_only_reason() }
+    pub(super) fn new(
+        device: Arc<dyn Device>,
+        sb: Superblock,
+        geo: Geometry,
+        ends: LogEnds,
+    ) -> Self {
+        Self { device, geo, ends, read_only_reason: sb.read_only_reason() }
+    }
+
+    /// Where the log begins and ends.
+    pub fn log_ends(&self) -> &LogEnds {
+        &self.ends
     }
 
     /// The geometry.
