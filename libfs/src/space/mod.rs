@@ -12,6 +12,8 @@ pub mod ag_reservation;
 pub mod agfl;
 pub mod alloc;
 pub mod busy;
+#[cfg(test)]
+mod damage_tests;
 pub mod extent_free;
 pub mod free_space;
 pub(crate) mod header;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::Result;
 use crate::device::{Device, MemoryDevice};
 use crate::format::geometry::Geometry;
 use crate::format::inode::Timestamp;
@@ -77,15 +78,20 @@ pub(crate) fn format(shape: Shape) -> Arc<dyn Device> {
 
 /// Opens a filesystem whose log is clean.
 pub(crate) fn open(device: Arc<dyn Device>) -> Mount {
+    try_open(device).unwrap()
+}
+
+/// Opens a filesystem whose log is clean, if it can be opened.
+pub(crate) fn try_open(device: Arc<dyn Device>) -> Result<Mount> {
     let mut sector = vec![0; 512];
-    device.read_at(&mut sector, 0).unwrap();
-    let superblock = Superblock::decode(&sector).unwrap();
-    let geo = Geometry::new(&superblock.dsb).unwrap();
-    let ends = find_ends(&*device, LogArea::internal(&geo).unwrap()).unwrap();
-    let log = LogWriter::new(Arc::clone(&device), &geo, ends.position()).unwrap();
+    device.read_at(&mut sector, 0)?;
+    let superblock = Superblock::decode(&sector)?;
+    let geo = Geometry::new(&superblock.dsb)?;
+    let ends = find_ends(&*device, LogArea::internal(&geo)?)?;
+    let log = LogWriter::new(Arc::clone(&device), &geo, ends.position())?;
     let mut mount = Mount::new(device, superblock, geo, Some(log));
-    super::startup::init_reservations(&mut mount).unwrap();
-    mount
+    super::startup::init_reservations(&mut mount)?;
+    Ok(mount)
 }
 
 /// Pseudorandom numbers (xorshift), so that a failure repeats.
