@@ -123,6 +123,12 @@ impl Layout {
         start..start + self.one_key
     }
 
+    /// The high key within the keys of one entry.
+    pub(super) fn second_key(&self) -> Range<usize> {
+        let start = self.kind.key_len() - self.one_key;
+        start..start + self.one_key
+    }
+
     /// The arrays that make up entries `first..first + count`: records of a leaf, keys and
     /// pointers of an inner block.
     pub(super) fn entries(

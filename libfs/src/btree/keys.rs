@@ -91,8 +91,31 @@ impl<T: Tree> Cursor<T> {
     /// The greatest high key in the block at `level`, by looking at all of them.
     pub(super) fn greatest_high_key(&self, mount: &Mount, level: u32) -> Option<T::Key> {
         let bytes = mount.buffer(self.step(level).buffer?);
-        let slots = 1..=self.numrecs(mount, level);
-        slots.filter_map(|slot| self.high_key_in(bytes, level, slot)).max()
+        let count = self.numrecs(mount, level);
+        if count == 0 {
+            return None;
+        }
+        // From the end: mostly the last record reaches furthest, and the rest need no look.
+        let mut best: Option<(u64, T::Key)> = None;
+        let mut consider = |rank: u64, key: &dyn Fn() -> T::Key| {
+            if best.is_none_or(|(highest, _)| rank >= highest) {
+                best = best.max(Some((rank, key())));
+            }
+        };
+        if level == 0 {
+            let records = bytes.get(self.layout.records(1, count))?;
+            for record in records.rchunks_exact(T::KIND.record_len()) {
+                let high = || T::high_key(&self.tree.decode_record(record));
+                consider(T::rank_record(record), &high);
+            }
+        } else {
+            let pairs = bytes.get(self.layout.keys(1, count))?;
+            for pair in pairs.rchunks_exact(T::KIND.key_len()) {
+                let high = pair.get(self.layout.second_key())?;
+                consider(T::rank_key(high), &|| T::decode_key(high));
+            }
+        }
+        best.map(|(_, key)| key)
     }
 
     pub(super) fn high_key_in(&self, bytes: &[u8], level: u32, slot: usize) -> Option<T::Key> {

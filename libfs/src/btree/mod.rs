@@ -81,6 +81,16 @@ pub trait Tree {
         Self::low_key(record)
     }
 
+    /// A number that ascends with the high key of an encoded record, quick to compute: only
+    /// records with the greatest are decoded to find the greatest high key.
+    fn rank_record(_bytes: &[u8]) -> u64 {
+        0
+    }
+    /// The same of an encoded key.
+    fn rank_key(_bytes: &[u8]) -> u64 {
+        0
+    }
+
     /// Checks a record that was read.
     ///
     /// # Errors

@@ -52,6 +52,14 @@ pub trait AgTreeKind: Copy + Debug {
     fn high_key(record: &Self::Record) -> Self::Key {
         Self::low_key(record)
     }
+    /// See [`Tree::rank_record`].
+    fn rank_record(_bytes: &[u8]) -> u64 {
+        0
+    }
+    /// See [`Tree::rank_key`].
+    fn rank_key(_bytes: &[u8]) -> u64 {
+        0
+    }
     /// Checks a record that was read.
     ///
     /// # Errors
@@ -118,6 +126,12 @@ impl<K: AgTreeKind> Tree for AgTree<K> {
     fn high_key(record: &K::Record) -> K::Key {
         K::high_key(record)
     }
+    fn rank_record(bytes: &[u8]) -> u64 {
+        K::rank_record(bytes)
+    }
+    fn rank_key(bytes: &[u8]) -> u64 {
+        K::rank_key(bytes)
+    }
     fn verify_record(&self, mount: &Mount, record: &K::Record) -> Result<()> {
         K::verify(record, mount, self.agno)
     }
@@ -163,6 +177,12 @@ fn narrow(agno: u32, block: u64) -> Result<u32> {
 /// arithmetic excludes.
 fn read<T: FromBytes + FromZeros>(bytes: &[u8]) -> T {
     T::read_from_bytes(bytes).unwrap_or_else(|_| T::new_zeroed())
+}
+
+/// The 32-bit number at byte `at`.
+fn word(bytes: &[u8], at: usize) -> u64 {
+    let bytes = bytes.get(at..).and_then(|bytes| bytes.first_chunk());
+    bytes.map_or(0, |bytes| u32::from_be_bytes(*bytes).into())
 }
 
 // ---- free space ----
@@ -305,6 +325,12 @@ impl AgTreeKind for ByOwnedBlock {
     }
     fn high_key(record: &Rmap) -> RmapKey {
         record.high_key()
+    }
+    fn rank_record(bytes: &[u8]) -> u64 {
+        word(bytes, 0) + word(bytes, 4).saturating_sub(1)
+    }
+    fn rank_key(bytes: &[u8]) -> u64 {
+        word(bytes, 0)
     }
     fn verify(record: &Rmap, mount: &Mount, agno: u32) -> Result<()> {
         record.verify(&mount.geo, agno)
