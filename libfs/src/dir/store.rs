@@ -175,6 +175,8 @@ pub(crate) mod memory {
         pub(crate) capacity: usize,
         pub(crate) size: u64,
         pub(crate) blocks: BTreeMap<u64, (BufferKind, Vec<u8>)>,
+        /// The blocks were tampered with: what is impossible otherwise is an error.
+        pub(crate) damaged: bool,
     }
 
     impl MemoryStore {
@@ -190,7 +192,14 @@ pub(crate) mod memory {
                 ignore_case: false,
                 may_shrink: true,
             };
-            Self { params, inline: Some(vec![]), capacity, size: 0, blocks: BTreeMap::new() }
+            Self {
+                params,
+                inline: Some(vec![]),
+                capacity,
+                size: 0,
+                blocks: BTreeMap::new(),
+                damaged: false,
+            }
         }
 
         pub(crate) fn attributes(block_size: usize, capacity: usize) -> Self {
@@ -228,10 +237,15 @@ pub(crate) mod memory {
 
         fn read(&mut self, bno: u64, kind: BufferKind) -> Result<&[u8]> {
             let Some((found, bytes)) = self.blocks.get(&bno) else {
-                panic!("block {bno} is not mapped")
+                assert!(self.damaged, "block {bno} is not mapped");
+                return Err(self.corrupt("not mapped"));
             };
             let tree = [BufferKind::DaNode, BufferKind::DirLeafN, BufferKind::AttrLeaf];
-            assert!(*found == kind || kind == BufferKind::DaNode && tree.contains(found));
+            let as_wanted = *found == kind || kind == BufferKind::DaNode && tree.contains(found);
+            assert!(as_wanted || self.damaged, "block {bno} is of another kind");
+            if !as_wanted {
+                return Err(self.corrupt("of another kind"));
+            }
             Ok(bytes)
         }
     }
@@ -242,7 +256,7 @@ pub(crate) mod memory {
         }
 
         fn set_inline(&mut self, contents: &[u8]) -> Result<()> {
-            assert!(contents.len() <= self.capacity && self.blocks.is_empty());
+            assert!(contents.len() <= self.capacity && (self.blocks.is_empty() || self.damaged));
             self.inline = Some(contents.to_vec());
             Ok(())
         }
@@ -259,18 +273,23 @@ pub(crate) mod memory {
 
         fn write(&mut self, bno: u64, kind: BufferKind, content: &[u8]) -> Result<()> {
             assert_eq!(content.len(), self.params.block_size);
-            *self.blocks.get_mut(&bno).expect("mapped") = (kind, content.to_vec());
+            let Some(block) = self.blocks.get_mut(&bno) else {
+                assert!(self.damaged, "block {bno} is not mapped");
+                return Err(self.corrupt("not mapped"));
+            };
+            *block = (kind, content.to_vec());
             Ok(())
         }
 
         fn create(&mut self, bno: u64, kind: BufferKind, content: &[u8]) -> Result<()> {
             assert_eq!(content.len(), self.params.block_size);
-            assert!(self.blocks.insert(bno, (kind, content.to_vec())).is_none());
+            let before = self.blocks.insert(bno, (kind, content.to_vec()));
+            assert!(before.is_none() || self.damaged, "block {bno} is mapped already");
             Ok(())
         }
 
         fn free(&mut self, bno: u64, _kind: BufferKind) -> Result<()> {
-            self.blocks.remove(&bno).expect("mapped");
+            assert!(self.blocks.remove(&bno).is_some() || self.damaged);
             Ok(())
         }
     }

@@ -18,7 +18,7 @@ use crate::dir::reserve;
 use crate::dir::store::Params;
 use crate::format::attr::parent::ParentRecord;
 use crate::format::attr::{self, AttrFlags, MAX_NAME, MAX_VALUE};
-use crate::format::geometry::Geometry;
+use crate::format::features::LogIncompat;
 use crate::format::inode::ForkFormat;
 use crate::format::log_reservation::Reservation;
 use crate::inode::bmap::{self, alloc::btree_blocks_for, edit};
@@ -139,9 +139,8 @@ pub fn list(mount: &mut Mount, inode: InodeRef) -> Result<Vec<Attribute>> {
     Ok(listed.collect())
 }
 
-/// Sets an attribute. Whatever happens, the old value or the new one is there afterwards,
-/// on filesystems that may log attribute changes; on others it can be the old value, the new
-/// one, or both space taken for the new one and the old value.
+/// Sets an attribute. After a crash it has its old value or the new one; as in Linux, space
+/// of the other can be left in use by the inode then.
 ///
 /// # Errors
 /// ERANGE for an impossible name, E2BIG for a value of more than 64 KiB, EEXIST or ENODATA
@@ -220,7 +219,7 @@ fn run(
     core.changecount = core.changecount.wrapping_add(1);
     tp.log_inode(inode, InodeLogFlags::CORE);
     let mut op = AttrIntent::change(&tp, inode, namespace.flags(), name, value);
-    if may_log(&tp.geo) {
+    if may_log(&tp) {
         tp.defer(op);
         return tp.commit();
     }
@@ -231,10 +230,10 @@ fn run(
     tp.commit()
 }
 
-/// Whether every Linux that can mount the filesystem recovers attribute intents: features
-/// that came with or after them say so.
-fn may_log(geo: &Geometry) -> bool {
-    geo.features.parent || geo.features.exchange || geo.features.metadir
+/// Whether intents to change attributes other than parent pointers may be in the log: only
+/// if the superblock warns of them, which Linux makes it do on request alone.
+fn may_log(mount: &Mount) -> bool {
+    mount.sb.dsb.log_incompat().contains(LogIncompat::XATTRS)
 }
 
 /// Gives an inode an attribute fork, in a transaction of its own.

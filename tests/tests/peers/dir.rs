@@ -20,6 +20,7 @@ use libfs::journal::head::find_ends;
 use libfs::journal::writer::LogWriter;
 use libfs::mount::Mount;
 use libfs::space::startup;
+use libfs::transaction::InjectTag;
 use libfs::xattr::{self, Namespace, SetMode};
 use libfs::{dir, parent};
 use tests::linux;
@@ -523,4 +524,322 @@ fn directories_grow_and_shrink_through_every_format() {
     grow_and_shrink(&bench, &["-n", "parent=0,size=65536"], 3000);
     grow_and_shrink(&bench, &["-b", "size=1024"], 1500);
     grow_and_shrink(&bench, &[], 1500);
+}
+
+/// A value that differs for each attribute and length.
+fn value(len: usize, salt: u8) -> Vec<u8> {
+    (0..len).map(|i| (i / 7) as u8 ^ salt).collect()
+}
+
+/// Attributes of every size on one file, more and more of them, then fewer.
+fn attributes_of_every_size(bench: &Bench, options: &[&str], count: usize) {
+    let image = bench.make(options);
+    let mut mount = open(&image);
+    let top = mount.geo.root_ino.0;
+    let mut model = Model::new(top);
+    let at = root(&mut mount);
+    let file = namespace::create(&mut mount, at, b"file", &NEW).unwrap();
+    let ino = mount.inode(file).ino;
+    model.add(top, ino, b"file", Node::File);
+    let mut dice = Dice(4242);
+    let set = |mount: &mut Mount, model: &mut Model, name: &[u8], new: Vec<u8>| {
+        let file = mount.iget(ino).unwrap();
+        xattr::set(mount, file, Namespace::User, name, &new, SetMode::Any).unwrap();
+        let all = model.attributes.entry(ino).or_default();
+        all.insert((Namespace::User, name.to_vec()), new);
+        mount.trim_caches();
+    };
+    let lengths =
+        [0, 1, 250, 255, 256, 700, 767, 768, 3000, 3060, 3072, 4040, 4096, 30_000, 65_536];
+    for (salt, len) in lengths.into_iter().enumerate() {
+        set(&mut mount, &mut model, format!("length {len}").as_bytes(), value(len, salt as u8));
+    }
+    // Linux cannot list names of more than 64 KiB in all.
+    for index in 0..count {
+        let len = if index % 25 == 0 { dice.roll(5000) } else { dice.roll(120) };
+        set(
+            &mut mount,
+            &mut model,
+            format!("attribute {index}").as_bytes(),
+            value(len, index as u8),
+        );
+    }
+    close(mount);
+    judge(bench, &image, &model, top);
+    for round in 0..3 {
+        let mut mount = open(&image);
+        let names: Vec<Vec<u8>> =
+            model.attributes[&ino].keys().map(|(_, name)| name.clone()).collect();
+        for name in names {
+            match dice.roll(3) {
+                _ if round == 2 => {}
+                0 => {
+                    let len = [20, 1000, 9000][dice.roll(3)];
+                    set(&mut mount, &mut model, &name, value(len, 77));
+                    continue;
+                }
+                1 => continue,
+                _ => {}
+            }
+            let file = mount.iget(ino).unwrap();
+            xattr::remove(&mut mount, file, Namespace::User, &name).unwrap();
+            let key = (Namespace::User, name);
+            model.attributes.get_mut(&ino).unwrap().remove(&key);
+            mount.trim_caches();
+        }
+        check_ours(&mut mount, &model);
+        close(mount);
+        judge(bench, &image, &model, top);
+    }
+}
+
+#[test]
+fn attributes_grow_and_shrink_through_every_format() {
+    let Some(bench) = Bench::or_skip() else { return };
+    attributes_of_every_size(&bench, &[], 1500);
+    attributes_of_every_size(&bench, &["-b", "size=1024"], 1500);
+    attributes_of_every_size(&bench, &["-b", "size=65536"], 400);
+    let oldest = ["-n", "parent=0", "-i", "exchange=0,nrext64=0", "-m", "bigtime=0"];
+    attributes_of_every_size(&bench, &oldest, 500);
+}
+
+/// One operation that is cut off in the middle, and what must be true once it is recovered.
+struct Interrupted {
+    what: String,
+    prepare: Box<dyn Fn(&mut Mount)>,
+    run: Box<dyn Fn(&mut Mount) -> libfs::Result<()>>,
+    /// The finished state: names in the root directory and attributes of "file".
+    names: Vec<&'static [u8]>,
+    attribute: Option<Vec<u8>>,
+}
+
+const KEY: &[u8] = b"key";
+
+fn file_of(mount: &mut Mount, name: &[u8]) -> InodeRef {
+    let at = root(mount);
+    let (ino, _) = dir::lookup(mount, at, name).unwrap().unwrap();
+    mount.iget(ino).unwrap()
+}
+
+fn set_key(mount: &mut Mount, file: InodeRef, value: &[u8]) -> libfs::Result<()> {
+    xattr::set(mount, file, Namespace::User, KEY, value, SetMode::Any)
+}
+
+/// Changes of an attribute from every kind of value to every other.
+fn interrupted_attributes() -> Vec<Interrupted> {
+    let sizes = [None, Some(10), Some(3000), Some(65_536)];
+    let mut all = Vec::new();
+    for old in sizes {
+        for new in sizes {
+            if old.is_none() && new.is_none() {
+                continue;
+            }
+            let new_value = new.map(|len| value(len, 1));
+            let attribute = new_value.clone();
+            all.push(Interrupted {
+                what: format!("attribute of {old:?} bytes to {new:?}"),
+                prepare: Box::new(move |mount| {
+                    let file = file_of(mount, b"file");
+                    if let Some(len) = old {
+                        set_key(mount, file, &value(len, 2)).unwrap();
+                    }
+                }),
+                run: Box::new(move |mount| {
+                    let file = file_of(mount, b"file");
+                    match &new_value {
+                        Some(new) => set_key(mount, file, new),
+                        None => xattr::remove(mount, file, Namespace::User, KEY),
+                    }
+                }),
+                names: vec![b"file"],
+                attribute,
+            });
+        }
+    }
+    all
+}
+
+/// Changes of names, whose parent pointers follow in a chain of their own.
+fn interrupted_names() -> Vec<Interrupted> {
+    let rename = |mount: &mut Mount, old: &[u8], new: &[u8], flags| {
+        let at = root(mount);
+        namespace::rename(mount, at, old, at, new, flags)
+    };
+    let none = RenameFlags::empty();
+    let mut all = Vec::new();
+    // With few attributes parent pointers are in the inode, with large ones in a leaf.
+    for size in [10, 2000, 20_000] {
+        let prepare = move |mount: &mut Mount| {
+            let at = root(mount);
+            let file = file_of(mount, b"file");
+            set_key(mount, file, &value(size, 3)).unwrap();
+            namespace::create(mount, at, b"other", &NEW).unwrap();
+        };
+        let mut add = |what: &str,
+                       names: Vec<&'static [u8]>,
+                       run: Box<dyn Fn(&mut Mount) -> libfs::Result<()>>| {
+            all.push(Interrupted {
+                what: format!("{what} beside {size} bytes"),
+                prepare: Box::new(prepare),
+                run,
+                names,
+                attribute: Some(value(size, 3)),
+            });
+        };
+        add(
+            "rename",
+            vec![b"file", b"renamed", b"other"],
+            Box::new(move |mount| {
+                let (at, file) = (root(mount), file_of(mount, b"file"));
+                namespace::link(mount, file, at, b"again").map_err(|_| ()).ok();
+                rename(mount, b"again", b"renamed", none)
+            }),
+        );
+        add(
+            "replace",
+            vec![b"file"],
+            Box::new(move |mount| {
+                rename(mount, b"file", b"other", none)?;
+                rename(mount, b"other", b"file", none)
+            }),
+        );
+        add(
+            "exchange",
+            vec![b"file", b"other"],
+            Box::new(move |mount| {
+                rename(mount, b"file", b"other", RenameFlags::EXCHANGE)?;
+                rename(mount, b"file", b"other", RenameFlags::EXCHANGE)
+            }),
+        );
+        add(
+            "unlink",
+            vec![b"file"],
+            Box::new(move |mount| {
+                let at = root(mount);
+                namespace::unlink(mount, at, b"other")
+            }),
+        );
+    }
+    all
+}
+
+/// What must be true after recovery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// The operation is finished: its intent was in the log.
+    Finished,
+    /// Nothing is broken, and the attribute has its old value or the new one. As with
+    /// attributes of Linux, an entry that was being made may be left over.
+    Either,
+}
+
+/// Cuts each operation off at every point where a deferred operation could be half done;
+/// Linux has to finish it.
+fn interrupt_everywhere(bench: &Bench, base: &Path, all: &[Interrupted], outcome: Outcome) {
+    let mut mount = open(base);
+    let at = root(&mut mount);
+    namespace::create(&mut mount, at, b"file", &NEW).unwrap();
+    close(mount);
+    let image = bench.scratch.path("interrupted");
+    for case in all {
+        for (tag, tag_name) in InjectTag::ALL {
+            for skip in 0.. {
+                tests::sparse::copy(base, &image).unwrap();
+                let mut mount = open(&image);
+                (case.prepare)(&mut mount);
+                mount.checkpoint().unwrap();
+                let before = key_in(&mut mount);
+                mount.set_inject(tag, skip);
+                let stopped = (case.run)(&mut mount).is_err();
+                if !stopped {
+                    assert!(mount.shutdown.is_none());
+                    break;
+                }
+                drop(mount);
+                let what = format!("{}, stopped at {tag_name} after {skip}", case.what);
+                check_recovered(bench, &image, case, &before, &what, outcome);
+            }
+        }
+    }
+}
+
+fn key_in(mount: &mut Mount) -> Option<Vec<u8>> {
+    let file = file_of(mount, b"file");
+    xattr::get(mount, file, Namespace::User, KEY).unwrap()
+}
+
+fn check_recovered(
+    bench: &Bench,
+    image: &Path,
+    case: &Interrupted,
+    before: &Option<Vec<u8>>,
+    what: &str,
+    outcome: Outcome,
+) {
+    let mounted = linux::Mount::new(image).expect(what);
+    let mut names: Vec<Vec<u8>> =
+        fs::read_dir(mounted.root()).unwrap().map(|e| e.unwrap().file_name().into_vec()).collect();
+    names.sort();
+    let mut found = vec![0u8; 65536];
+    let paths = ["file", "other"].map(|name| mounted.path(name));
+    let path = paths.iter().find(|path| path.exists()).expect(what);
+    let len = rustix::fs::lgetxattr(path, "user.key", &mut found[..]);
+    let found = len.ok().map(|len| found[..len].to_vec());
+    mounted.unmount().unwrap();
+    let verdict = bench.peers.check(image).unwrap();
+    let incomplete = |line: &&str| line.contains("INCOMPLETE");
+    let findings: Vec<&str> = verdict.findings().into_iter().filter(|f| !incomplete(f)).collect();
+    match outcome {
+        Outcome::Finished => {
+            assert!(verdict.is_clean(), "{what}: {:?}", verdict.findings());
+            let mut expected: Vec<Vec<u8>> = case.names.iter().map(|name| name.to_vec()).collect();
+            expected.sort();
+            assert_eq!(names, expected, "{what}");
+            let len = found.as_ref().map(Vec::len);
+            assert!(found == case.attribute, "{what}: {len:?} bytes");
+        }
+        Outcome::Either => {
+            assert!(findings.is_empty() || verdict.is_clean(), "{what}: {findings:?}");
+            let len = found.as_ref().map(Vec::len);
+            assert!(found == case.attribute || found == *before, "{what}: {len:?} bytes");
+        }
+    }
+}
+
+/// Lets intents to change attributes be in the log, as Linux's debugging knob "larp" does.
+fn allow_logged_attributes(bench: &Bench, image: &Path) {
+    let image = image.to_str().unwrap();
+    let write = "write features_log_incompat 1";
+    bench.peers.run("xfs_db", &["-x", "-c", "sb 0", "-c", write, image]).unwrap();
+}
+
+#[test]
+fn linux_finishes_attribute_changes() {
+    let Some(bench) = Bench::or_skip() else { return };
+    if linux::host_or_skip() {
+        let base = bench.make(&[]);
+        allow_logged_attributes(&bench, &base);
+        interrupt_everywhere(&bench, &base, &interrupted_attributes(), Outcome::Finished);
+        let base = bench.make(&["-b", "size=1024", "-m", "rmapbt=0"]);
+        allow_logged_attributes(&bench, &base);
+        interrupt_everywhere(&bench, &base, &interrupted_attributes()[10..], Outcome::Finished);
+    }
+}
+
+#[test]
+fn attributes_are_old_or_new_without_intents() {
+    let Some(bench) = Bench::or_skip() else { return };
+    if linux::host_or_skip() {
+        let base = bench.make(&[]);
+        interrupt_everywhere(&bench, &base, &interrupted_attributes(), Outcome::Either);
+    }
+}
+
+#[test]
+fn linux_finishes_changes_of_parent_pointers() {
+    let Some(bench) = Bench::or_skip() else { return };
+    if linux::host_or_skip() {
+        let base = bench.make(&[]);
+        interrupt_everywhere(&bench, &base, &interrupted_names(), Outcome::Either);
+    }
 }
