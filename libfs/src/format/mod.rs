@@ -22,6 +22,9 @@ pub mod log_reservation;
 pub mod superblock;
 pub mod symlink;
 
+#[cfg(test)]
+mod verifier_tests;
+
 use crate::{At, Error, Result};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 

@@ -349,7 +349,7 @@ impl Walk {
         let leaf = DirLeaf::view(bytes, at)?;
         leaf.verify(&self.geo, block.daddr, bytes)?;
         self.saw(if leaf.is_single() { "directory leaf1" } else { "directory leafn" });
-        ensure!(leaf.is_single() == !leaf.bests.is_empty(), "largest holes of a leaf");
+        ensure!(leaf.is_single() != leaf.bests.is_empty(), "largest holes of a leaf");
         Ok(leaf.entries.iter().filter(|entry| !entry.is_stale()).count())
     }
 
@@ -463,7 +463,7 @@ pub(crate) fn fill(root: &Path) -> Result<()> {
 /// A file of thousands of extents, a file sharing blocks with it, and an unwritten one.
 fn fragment(root: &Path) -> Result<()> {
     let path = root.join("fragmented");
-    let file = File::options().read(true).write(true).create(true).open(path)?;
+    let file = File::options().read(true).write(true).create_new(true).open(path)?;
     for index in 0..3000 {
         file.write_all_at(&[7; 4096], index * 3 * 4096)?;
     }
