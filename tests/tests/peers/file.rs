@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use libfs::Errno;
-use libfs::device::{Device, FileDevice};
+use libfs::device::{Device, FaultDevice, FaultRule, FileDevice};
 use libfs::file::{self, ExchangeFlags, ExchangeRequest};
 use libfs::format::geometry::Geometry;
 use libfs::format::superblock::Superblock;
@@ -42,7 +42,10 @@ fn open_for_reading(image: &Path) -> OurMount {
 
 /// Opens an image with a clean log.
 fn open(image: &Path) -> OurMount {
-    let device = Arc::new(FileDevice::open(image).unwrap());
+    open_on(Arc::new(FileDevice::open(image).unwrap()))
+}
+
+fn open_on(device: Arc<dyn Device>) -> OurMount {
     let (sb, geo) = superblock(device.as_ref());
     let ends = find_ends(device.as_ref(), LogArea::internal(&geo).unwrap()).unwrap();
     assert_eq!(ends.state, LogState::Clean);
@@ -426,4 +429,183 @@ fn linux_finishes_an_exchange_that_was_cut_off() {
             peers.assert_clean(&cut);
         }
     }
+}
+
+/// Sizes of two files and what is to be exchanged: offsets, length, flags for xfs_io.
+struct Case {
+    sizes: [u64; 2],
+    offsets: [u64; 2],
+    length: Option<u64>,
+    written: bool,
+}
+
+fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let offsets = [0, 512, 4096, 8192, 12_288];
+    for sizes in [[8192, 16_384], [5000, 9000], [9000, 9000], [0, 4096], [9000, 808]] {
+        for [one, two] in offsets.iter().flat_map(|&one| offsets.map(|two| [one, two])) {
+            for length in [None, Some(0), Some(808), Some(4096), Some(5000), Some(8192)] {
+                let written = one == 4096;
+                cases.push(Case { sizes, offsets: [one, two], length, written });
+            }
+        }
+    }
+    cases
+}
+
+#[test]
+fn exchanges_are_refused_and_done_as_linux_does() {
+    let Some(peers) = Peers::or_skip() else { return };
+    if !linux::host_or_skip() {
+        return;
+    }
+    let scratch = Scratch::new().unwrap();
+    let (image, copy) = (scratch.path("image"), scratch.path("copy"));
+    peers.mkfs(&image, SIZE, &[]).unwrap();
+    let cases = cases();
+    let mount = Mount::new(&image).unwrap();
+    let mut inodes = Vec::new();
+    for (index, case) in cases.iter().enumerate() {
+        inodes.push([0, 1].map(|which| {
+            let path = mount.path(&format!("{which}-{index}"));
+            let size = case.sizes[which] as usize;
+            let contents: Vec<u8> =
+                (0..size).map(|at| (which * 100 + at / 4096 + at % 7 + 1) as u8).collect();
+            fs::write(&path, contents).unwrap();
+            if index % 3 == 0 && which == 0 {
+                peers.io(&path, &["fpunch 0 4k", "fsync"]).unwrap();
+            }
+            fs::metadata(&path).unwrap().ino()
+        }));
+    }
+    mount.unmount().unwrap();
+    fs::copy(&image, &copy).unwrap();
+
+    let mount = Mount::new(&image).unwrap();
+    let theirs: Vec<_> = cases
+        .iter()
+        .enumerate()
+        .map(|(index, case)| {
+            let donor = mount.path(&format!("0-{index}"));
+            let mut command =
+                format!("exchangerange -s {} -d {} ", case.offsets[0], case.offsets[1]);
+            if let Some(length) = case.length {
+                command += &format!("-l {length} ");
+            }
+            if case.written {
+                command += "-w ";
+            }
+            command += donor.to_str().unwrap();
+            let done = peers.io(&mount.path(&format!("1-{index}")), &[&command]);
+            let refused = match &done {
+                Ok(out) if out.contains("exchangerange:") => Some(out.clone()),
+                Ok(_) => None,
+                Err(error) => Some(format!("{error:#}")),
+            };
+            refused
+        })
+        .collect();
+    mount.unmount().unwrap();
+    // What counts is on the disk: when both lengths to the end are 0, Linux 6.18 exchanges
+    // the sizes it has in memory and not those on the disk.
+    let mount = Mount::new(&image).unwrap();
+    let contents: Vec<_> = (0..cases.len())
+        .map(|index| [0, 1].map(|which| fs::read(mount.path(&format!("{which}-{index}"))).unwrap()))
+        .collect();
+    mount.unmount().unwrap();
+
+    let mut ours = open(&copy);
+    for (index, case) in cases.iter().enumerate() {
+        let [file1, file2] = inodes[index].map(|ino| ours.iget(ino).unwrap());
+        let mut flags = ExchangeFlags::empty();
+        flags.set(ExchangeFlags::TO_EOF, case.length.is_none());
+        flags.set(ExchangeFlags::FILE1_WRITTEN, case.written);
+        let done = file::exchange_range(
+            &mut ours,
+            &ExchangeRequest {
+                file1,
+                file1_offset: case.offsets[0],
+                file2,
+                file2_offset: case.offsets[1],
+                length: case.length.unwrap_or(0),
+                flags,
+            },
+        );
+        let refused = &theirs[index];
+        let what = format!("{:?} {:?} {:?}", case.sizes, case.offsets, case.length);
+        match (&done, refused) {
+            (Ok(()), None) => {}
+            (Err(error), Some(text)) => {
+                assert!(text.contains(error.errno().desc()), "{what}: {error}, Linux: {text}");
+            }
+            _ => panic!("{what}: {done:?}, Linux: {refused:?}"),
+        }
+        for (which, inode) in [file1, file2].into_iter().enumerate() {
+            let size = ours.inode(inode).core.size as usize;
+            let mut found = vec![0; size];
+            file::read(&mut ours, inode, 0, &mut found).unwrap();
+            assert!(found == contents[index][which], "file {which} of {what}");
+        }
+    }
+    close(ours);
+    peers.assert_clean(&copy);
+}
+
+#[test]
+fn a_full_filesystem_stays_sound() {
+    let Some(peers) = Peers::or_skip() else { return };
+    if !linux::host_or_skip() {
+        return;
+    }
+    let scratch = Scratch::new().unwrap();
+    let image = scratch.path("image");
+    let mut files = make_files(&peers, &image, &[]);
+    let mut mount = open(&image);
+    let a = mount.iget(files[0].ino).unwrap();
+    let chunk = vec![0x33; 3_000_001];
+    for round in 0..3 {
+        loop {
+            let at = files[0].contents.len();
+            match file::write(&mut mount, a, at as u64, &chunk) {
+                Ok(written) => files[0].write(at, &chunk[..written]),
+                Err(error) => {
+                    assert_eq!(error.errno(), Errno::ENOSPC);
+                    break;
+                }
+            }
+        }
+        assert!(files[0].contents.len() > 150 << 20, "{}", files[0].contents.len());
+        // The shared block cannot be copied now, and keeps what it has.
+        let shared = mount.iget(files[2].ino).unwrap();
+        if let Ok(written) = file::write(&mut mount, shared, 0, &[1; 10]) {
+            files[2].write(0, &[1; 10][..written]);
+        }
+        let to = (100 << 20) + round * 777;
+        file::truncate(&mut mount, a, to as u64).unwrap();
+        files[0].contents.truncate(to);
+    }
+    judge(&peers, &image, mount, &files);
+}
+
+#[test]
+fn a_failed_write_of_data_is_only_that() {
+    let Some(peers) = Peers::or_skip() else { return };
+    if !linux::host_or_skip() {
+        return;
+    }
+    let scratch = Scratch::new().unwrap();
+    let image = scratch.path("image");
+    let mut files = make_files(&peers, &image, &["-m", "reflink=0"]);
+    let device = Arc::new(FaultDevice::new(Arc::new(FileDevice::open(&image).unwrap()), vec![]));
+    let mut mount = open_on(device.clone());
+    let a = mount.iget(files[0].ino).unwrap();
+    let data = vec![0x44; 1 << 20];
+    device.set_rules(vec![FaultRule::FailWrites(0..SIZE)]);
+    let error = file::write(&mut mount, a, 100, &data).unwrap_err();
+    assert_eq!(error.errno(), Errno::EIO);
+    device.set_rules(vec![]);
+    assert_same(&mut mount, &files[0]);
+    file::write(&mut mount, a, 100, &data).unwrap();
+    files[0].write(100, &data);
+    judge(&peers, &image, mount, &files);
 }

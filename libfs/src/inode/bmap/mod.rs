@@ -8,6 +8,8 @@
 pub mod alloc;
 pub mod blocks;
 pub mod edit;
+#[cfg(test)]
+mod edit_tests;
 pub mod intent;
 
 pub use intent::{BmapIntent, BmapOperation};
