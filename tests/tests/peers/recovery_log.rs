@@ -193,6 +193,35 @@ fn logs_cut_off_or_torn_at_any_record_replay_as_linux_does() {
     }
 }
 
+/// Linux cannot judge this (see [`Workload::ExchangeSizes`]), but what must be is plain.
+#[test]
+fn files_of_different_sizes_are_exchanged_whole_or_not_at_all() {
+    let Some(peers) = Peers::or_skip() else { return };
+    let Some(linux) = Linux::or_skip(&peers) else { return };
+    let mut exchanged = 0;
+    for seed in 1..=8 {
+        let crashed = Crashed::new(&peers, &linux, Workload::ExchangeSizes, seed, &[]).unwrap();
+        let status = tests::ours::command("xfs_repair").arg(&crashed.image).status().unwrap();
+        assert!(status.success());
+        peers.assert_clean(&crashed.image);
+        let files = linux.manifest(&crashed.image).unwrap().files;
+        let (large, other) = (&files["large"], &files["other"]);
+        // The files are made of one-block extents with holes after them.
+        let wholly = |size: u64, byte: u8| {
+            let mut content = tests::manifest::Content::default();
+            (0..size).step_by(8192).for_each(|at| content.add(at, &[byte; 4096]));
+            content.sum()
+        };
+        let kept = large.size > other.size;
+        let (first, second) = if kept { (large, other) } else { (other, large) };
+        assert_eq!(first.content, wholly(first.size, 0x11), "seed {seed}");
+        assert_eq!(second.content, wholly(second.size, 0x22), "seed {seed}");
+        assert_eq!(second.size / 8192, first.size / 8192 / 2 + 1, "seed {seed}");
+        exchanged += usize::from(!kept);
+    }
+    say(&format!("{exchanged} of 8 interrupted exchanges of different sizes were completed"));
+}
+
 #[test]
 fn damaged_logs_end_in_an_error_or_a_replay() {
     const MUTATIONS: usize = 400;
