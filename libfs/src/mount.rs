@@ -78,6 +78,9 @@ pub struct Mount {
     pub(crate) unflushed: bool,
     /// The log on the device is clean and nothing has to be written to keep it so.
     pub(crate) log_is_clean: bool,
+    /// Log bytes of committed items that force a checkpoint: a share of the log, unless a
+    /// test wants the steps of every chain in the log.
+    pub checkpoint_limit: u64,
     /// Source of timestamps, each later than the one before.
     pub clock: Clock,
     intent_id: u64,
@@ -105,6 +108,7 @@ impl Mount {
                 fdblocks: sb.dsb.fdblocks.get(),
                 reserved: 0,
             },
+            checkpoint_limit: log.as_ref().map_or(0, LogWriter::size) / CHECKPOINT_SHARE,
             // Ids must not repeat those of an earlier session that may still lie between
             // tail and head; the head only ever moves forward.
             intent_id: log.as_ref().map_or(0, |log| log.head().0 << 8),
@@ -267,7 +271,7 @@ impl Mount {
     /// writing back, and by telling the log that the tail moved.
     pub(crate) fn make_log_room(&mut self, bytes: u64) -> Result<()> {
         let size = self.log_size();
-        if self.cil.bytes > size / CHECKPOINT_SHARE {
+        if self.cil.bytes > self.checkpoint_limit {
             self.checkpoint()?;
             if self.log_free() < size / WRITE_BACK_SHARE {
                 self.write_back()?;

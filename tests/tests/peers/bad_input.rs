@@ -57,7 +57,8 @@ const REFUSED: &[Damage] = &[
     },
 ];
 
-/// Damage found when a file is created: headers and tree roots of the first group.
+/// Damage found when a file with many extents is written: headers and tree roots of the
+/// first group.
 const FOUND: &[Damage] = &[
     Damage { name: "AGF checksum", apply: |f| flip(f, SECTOR + 200), says: "AGF" },
     Damage { name: "AGI checksum", apply: |f| flip(f, 2 * SECTOR + 200), says: "AGI" },
@@ -75,18 +76,25 @@ fn one_clear_line(case: &str, output: &Output, says: &str) -> Result<()> {
     ensure!(!output.status.success(), "{case}: exit status 0; said {error:?}");
     ensure!(output.status.code().is_some(), "{case}: killed by a signal; said {error:?}");
     let lines: Vec<&str> = error.lines().filter(|line| !line.trim().is_empty()).collect();
-    ensure!(!lines.is_empty() && lines.len() <= 3, "{case}: {} lines: {error:?}", lines.len());
+    ensure!(!lines.is_empty(), "{case}: nothing was said");
+    let first = lines[0];
+    ensure!(
+        lines.iter().all(|line| *line == first || line.contains("shut down")),
+        "{case}: {error:?}"
+    );
     ensure!(error.contains(says), "{case}: {error:?} does not say {says:?}");
     ensure!(!error.contains("panicked"), "{case}: {error:?}");
     Ok(())
 }
 
+/// Writes enough extents for the trees to split, which takes blocks from the free list.
 fn write_to(image: &Path) -> Result<Output> {
-    Ok(ours::command("xfs_io")
-        .arg("-D")
-        .arg(image)
-        .args(["-f", "-c", "pwrite 0 64k", "-c", "fsync", "/new"])
-        .output()?)
+    let mut command = ours::command("xfs_io");
+    command.arg("-D").arg(image).arg("-f");
+    for extent in (0..400).rev() {
+        command.args(["-c".into(), format!("pwrite -q {} 4k", extent * 8192)]);
+    }
+    Ok(command.args(["-c", "fsync", "/new"]).output()?)
 }
 
 fn damaged_copy(base: &Path, image: &Path, damage: &Damage) -> Result<()> {
@@ -102,7 +110,13 @@ fn a_refusal_is_one_line_and_changes_nothing() -> Result<()> {
     let (base, image, copy) = (scratch.path("base"), scratch.path("image"), scratch.path("copy"));
     peers.mkfs(&base, SIZE, &[])?;
     let mut tried = 0;
-    for damage in REFUSED.iter().chain(FOUND) {
+    for damage in FOUND {
+        // What was done before the damage was met may stay.
+        damaged_copy(&base, &image, damage)?;
+        one_clear_line(damage.name, &write_to(&image)?, damage.says)?;
+        tried += 1;
+    }
+    for damage in REFUSED {
         damaged_copy(&base, &image, damage)?;
         sparse::copy(&image, &copy)?;
         let output = write_to(&image)?;
@@ -118,7 +132,7 @@ fn a_refusal_is_one_line_and_changes_nothing() -> Result<()> {
         ensure!(sparse::same_bytes(&image, &copy)?.is_none(), "{}: image changed", damage.name);
         tried += 1;
     }
-    say(&format!("{tried} refusals left their image alone"));
+    say(&format!("{tried} kinds of damage named in one line; refusals left the image alone"));
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use tests::sparse;
 
 const BLOCK: usize = 4096;
 /// Extents of each of the two files.
-const EXTENTS: usize = 60;
+const EXTENTS: usize = 40;
 const SEED: u64 = 0x5eed_0001;
 /// Cuts that Linux and xfs_repair judge too; each costs a mount.
 const JUDGED: usize = 24;
@@ -56,11 +56,15 @@ fn read_all(filesystem: &mut Filesystem, path: &str) -> libfs::Result<Vec<u8>> {
     Ok(data)
 }
 
-/// Records the exchange of /a and /b; the second number is how many events had happened
+/// Records the exchange of /a and /b, with a checkpoint only at the end or after every
+/// transaction of the chain, so that all its intents reach the log; the second number is how many events had happened
 /// when it was durable.
-fn record(base: &Arc<dyn Device>) -> libfs::Result<(Vec<Event>, usize)> {
+fn record(base: &Arc<dyn Device>, every_step: bool) -> libfs::Result<(Vec<Event>, usize)> {
     let recorder = Arc::new(RecorderDevice::new(Arc::new(OverlayDevice::new(Arc::clone(base)))));
     let mut filesystem = open(recorder.clone())?;
+    if every_step {
+        filesystem.mount().checkpoint_limit = 0;
+    }
     let (a, b) = (filesystem.lookup("/a")?, filesystem.lookup("/b")?);
     let range = ExchangeRange { flags: ExchangeFlags::TO_EOF, ..ExchangeRange::default() };
     filesystem.exchange_range(a, b, &range)?;
@@ -109,6 +113,15 @@ fn judge(peers: &Peers, linux: &Linux, image: &Path, old: &[Vec<u8>; 2]) -> Resu
 
 #[test]
 fn an_exchange_is_all_or_nothing_at_every_power_cut() -> Result<()> {
+    cut_everywhere(false, 40)
+}
+
+#[test]
+fn an_exchange_with_every_step_in_the_log_is_all_or_nothing() -> Result<()> {
+    cut_everywhere(true, 2)
+}
+
+fn cut_everywhere(every_step: bool, samples: usize) -> Result<()> {
     let Some(peers) = Peers::or_skip() else { return Ok(()) };
     let Some(linux) = Linux::or_skip(&peers) else { return Ok(()) };
     let scratch = Scratch::new()?;
@@ -123,8 +136,8 @@ fn an_exchange_is_all_or_nothing_at_every_power_cut() -> Result<()> {
     peers.assert_clean(&base_path);
 
     let base: Arc<dyn Device> = Arc::new(FileDevice::open_read_only(&base_path)?);
-    let (events, durable) = record(&base)?;
-    let all = cuts(&events, 40, SEED);
+    let (events, durable) = record(&base, every_step)?;
+    let all = cuts(&events, samples, SEED);
     let (mut before, mut after) = (0, 0);
     for cut in &all {
         let mut filesystem = open(device_after(&base, &events, cut)?)?;
@@ -138,10 +151,13 @@ fn an_exchange_is_all_or_nothing_at_every_power_cut() -> Result<()> {
         "{before} cuts before, {after} after: the test proves nothing"
     );
 
+    // Linux trusts the LSN in a torn metadata block and then finds its checksum wrong, so it
+    // can judge only devices that write blocks whole.
+    let whole: Vec<&Cut> = all.iter().filter(|cut| cut.torn.is_none()).collect();
     let mut random = Random(SEED);
     let image = scratch.path("cut");
     for _ in 0..JUDGED {
-        let cut = &all[random.below(all.len())];
+        let cut = whole[random.below(whole.len())];
         write_image(&base_path, &image, &events, cut)?;
         judge(&peers, &linux, &image, &old)
             .map_err(|error| error.context(format!("seed {SEED:#x}, {cut:?}")))?;

@@ -27,7 +27,12 @@ impl Replay<'_> {
             return Ok(Outcome::Skipped);
         }
         let mut block = self.store.take(daddr, bytes, &self.geo)?;
-        if stamp::block_lsn(&block.data, format, &self.geo).is_some_and(|lsn| lsn >= self.lsn) {
+        let torn = block.is_fresh() && stamp::is_torn(&block.data);
+        if torn {
+            self.store.note_torn(daddr);
+        }
+        let newer = |lsn| lsn >= self.lsn;
+        if !torn && stamp::block_lsn(&block.data, format, &self.geo).is_some_and(newer) {
             self.store.put(block, &self.geo)?;
             return Ok(Outcome::Skipped);
         }

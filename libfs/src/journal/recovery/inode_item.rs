@@ -52,7 +52,9 @@ impl Replay<'_> {
         }
         // Several checkpoints may have the same LSN, so the same one means "not newer".
         let lsn = Lsn(disk.lsn.get());
-        if lsn != Lsn(0) && lsn != Lsn::NULL && lsn > self.lsn {
+        // The LSN of an inode whose write was torn says nothing about the rest of it.
+        let whole = checksum::verify(inode, inode::CRC_OFFSET);
+        if whole && lsn != Lsn(0) && lsn != Lsn::NULL && lsn > self.lsn {
             return Ok(Outcome::Skipped);
         }
         self.check_core(item)?;

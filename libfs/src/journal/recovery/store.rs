@@ -5,7 +5,7 @@
 //! the LSN moves on they are stamped, summed and moved to the store's pages, which are
 //! written in order of their address once there are many, and at the end.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::stamp;
 use crate::device::Device;
@@ -39,6 +39,13 @@ pub(super) struct Buffer {
 }
 
 impl Buffer {
+    /// Whether nothing was replayed to it at this LSN yet.
+    pub(super) fn is_fresh(&self) -> bool {
+        !self.dirty
+    }
+}
+
+impl Buffer {
     /// A buffer with new content.
     pub(super) fn new(daddr: u64, data: Vec<u8>) -> Self {
         Buffer { daddr, data, dirty: true, stamp: false }
@@ -57,6 +64,8 @@ pub(super) struct Store<'a> {
     pages: HashMap<u64, Page>,
     dirty_pages: usize,
     pending: BTreeMap<u64, Buffer>,
+    /// Addresses of buffers whose last write in place was torn.
+    torn: HashSet<u64>,
     /// Bytes of the log, which no item may touch.
     log: std::ops::Range<u64>,
 }
@@ -65,7 +74,13 @@ impl<'a> Store<'a> {
     /// A store over `device`, whose bytes `log` are the log.
     pub(super) fn new(device: &'a dyn Device, log: std::ops::Range<u64>) -> Self {
         let pending = BTreeMap::new();
-        Store { device, pages: HashMap::new(), dirty_pages: 0, pending, log }
+        let (pages, torn) = (HashMap::new(), HashSet::new());
+        Store { device, pages, dirty_pages: 0, pending, torn, log }
+    }
+
+    /// Notes that the buffer at `daddr` was found torn.
+    pub(super) fn note_torn(&mut self, daddr: u64) {
+        self.torn.insert(daddr);
     }
 
     /// Takes out the buffer of `len` bytes at `daddr`, as it stands now. It must be put
@@ -129,7 +144,8 @@ impl<'a> Store<'a> {
 
     fn settle_one(&mut self, mut buffer: Buffer, lsn: Option<Lsn>, geo: &Geometry) -> Result<()> {
         if buffer.stamp {
-            stamp::stamp(&mut buffer.data, buffer.daddr, lsn, geo)?;
+            let torn = self.torn.contains(&buffer.daddr);
+            stamp::stamp(&mut buffer.data, buffer.daddr, lsn, geo, torn)?;
         }
         self.write_to_pages(buffer.daddr * 512, &buffer.data)
     }
