@@ -6,7 +6,7 @@
 //! come first, then inodes and quota records, then the unlinked lists logged in inode
 //! buffers, then cancellations.
 //!
-//! Intents without a done item are handed back, oldest first: finishing them is the
+//! Intents without a done item are handed back, in the order they were logged: finishing them is the
 //! business of the filesystem, with transactions of its own. Until they are finished, the
 //! tail stays at the oldest of them.
 //!
@@ -21,10 +21,11 @@ mod dquot_item;
 mod inode_create;
 mod inode_item;
 mod inode_root;
+mod intents;
 mod stamp;
 mod store;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::area::{LogArea, LogBlocks};
 use super::clear::clear_stale_blocks;
@@ -36,6 +37,7 @@ use crate::format::geometry::Geometry;
 use crate::format::log::{BASIC_BLOCK, IntentItem, IntentKind, LogItem, LogItemType, Lsn, blf};
 use crate::format::superblock::Superblock;
 use cancel::Cancelled;
+use intents::Intents;
 use store::Store;
 
 /// What a replay did, and what is left to do.
@@ -52,7 +54,7 @@ pub struct Replayed {
     pub items: BTreeMap<LogItemType, u64>,
     /// Items that were not applied, because what is on disk is newer or was freed.
     pub skipped: u64,
-    /// Intents left unfinished, oldest first.
+    /// Intents left unfinished, in the order they were logged.
     pub intents: Vec<PendingIntent>,
     /// The superblock as it is after replay, with counters that agree with the groups.
     pub superblock: Superblock,
@@ -131,7 +133,7 @@ struct Replay<'a> {
     cancelled: Cancelled,
     /// LSN of the transactions whose buffers are pending in the store.
     lsn: Lsn,
-    intents: HashMap<(IntentKind, u64), PendingIntent>,
+    intents: Intents,
     transactions: u64,
     items: BTreeMap<LogItemType, u64>,
     skipped: u64,
@@ -153,7 +155,7 @@ impl<'a> Replay<'a> {
             geo,
             cancelled,
             lsn: Lsn(0),
-            intents: HashMap::new(),
+            intents: Intents::default(),
             transactions: 0,
             items: BTreeMap::new(),
             skipped: 0,
@@ -185,13 +187,11 @@ impl<'a> Replay<'a> {
             LogItem::InodeCreate(create) => self.inode_create(&create),
             LogItem::QuotaOff(_) => Ok(Outcome::Applied),
             LogItem::Intent(item) => {
-                let key = (item.kind(), item.id());
-                self.intents.insert(key, PendingIntent { lsn: self.lsn, item });
+                self.intents.add(self.lsn, item);
                 Ok(Outcome::Applied)
             }
             LogItem::Done(done) => {
-                // The intent may lie before the tail, if only its done item was needed.
-                self.intents.remove(&(done.kind, done.id));
+                self.intents.finish(&done);
                 Ok(Outcome::Applied)
             }
         }
@@ -202,9 +202,8 @@ impl<'a> Replay<'a> {
         let superblock = self.rebuild_counters()?;
         self.store.finish()?;
         clear_stale_blocks(device, area, &ends)?;
-        let mut intents: Vec<_> = self.intents.into_values().collect();
-        intents.sort_by_key(|intent| (intent.lsn, intent.item.id()));
-        let tail = intents.first().map_or(ends.head, |oldest| oldest.lsn);
+        let intents = self.intents.into_pending();
+        let tail = intents.iter().map(|intent| intent.lsn).min().unwrap_or(ends.head);
         Ok(Replayed {
             ends: LogEnds { tail, ..ends },
             was_dirty: true,
