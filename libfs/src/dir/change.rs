@@ -291,7 +291,7 @@ fn write_best<S: StoreMut>(
     let content = free.encode(params.block_size);
     match exists {
         false => store.create(bno, BufferKind::DirFree, &content),
-        true if free.used() == 0 && params.may_shrink => store.free(bno, BufferKind::DirFree),
+        true if free.used() == 0 && store.can_free(bno)? => store.free(bno, BufferKind::DirFree),
         true if free == unchanged => Ok(()),
         true => store.write(bno, BufferKind::DirFree, &content),
     }
@@ -401,7 +401,7 @@ fn remove_data<S: StoreMut>(store: &mut S, found: Found) -> Result<u16> {
         data::release(&mut bytes, layout, params.block_size, piece)
     })
     .ok_or_else(|| bad_data(store, found.db))?;
-    if !data::is_empty(&bytes, layout) || !params.may_shrink {
+    if !data::is_empty(&bytes, layout) || !store.can_free(bno)? {
         store.write(bno, BufferKind::DirData, &bytes)?;
         return Ok(data::best_free(&bytes));
     }

@@ -38,7 +38,7 @@ fn build_block(params: Params, owner: u64, short: &ShortForm) -> Option<Vec<u8>>
     for (offset, name, ino, ftype) in dots.into_iter().chain(entries) {
         let len = layout.entry_len(name.len());
         let gap: usize = offset;
-        if gap < at || gap % ALIGN != 0 || gap + len > end {
+        if gap < at || !gap.is_multiple_of(ALIGN) || gap + len > end {
             return None;
         }
         data::write_free(&mut bytes, Free { offset: at, len: gap - at });

@@ -4,6 +4,7 @@ use super::bytes::get64;
 use super::store::{Params, Store, StoreMut, identity, stamp_identity};
 use crate::buffer::{BufferId, BufferKind, CHUNK, Segment};
 use crate::inode::bmap::{self, alloc};
+use crate::inode::extent_map::RECORD_BYTES;
 use crate::inode::{InodeFork, InodeLogFlags, InodeRef, WhichFork};
 use crate::mount::Mount;
 use crate::transaction::Transaction;
@@ -55,19 +56,16 @@ pub(crate) struct ForkWriter<'a, 'm> {
 }
 
 impl<'a, 'm> ForkWriter<'a, 'm> {
-    /// The data fork of a directory. Blocks are given back only if the transaction has some
-    /// reserved, as splitting an extent may need one.
+    /// The data fork of a directory.
     pub(crate) fn directory(tp: &'a mut Transaction<'m>, inode: InodeRef) -> Result<Self> {
-        let may_shrink = tp.blocks_reserved() > 0;
-        let params = Params { may_shrink, ..Params::directory(&tp.geo) };
+        let params = Params::directory(&tp.geo);
         bmap::load(tp, inode, WhichFork::Data)?;
         Ok(Self { tp, inode, which: WhichFork::Data, params })
     }
 
     /// The attribute fork of an inode, which must have one.
     pub(crate) fn attributes(tp: &'a mut Transaction<'m>, inode: InodeRef) -> Result<Self> {
-        let may_shrink = tp.blocks_reserved() > 0;
-        let params = Params { may_shrink, ..Params::attributes(&tp.geo) };
+        let params = Params::attributes(&tp.geo);
         bmap::load(tp, inode, WhichFork::Attr)?;
         Ok(Self { tp, inode, which: WhichFork::Attr, params })
     }
@@ -288,6 +286,23 @@ impl StoreMut for ForkWriter<'_, '_> {
         let id = self.tp.get_buffer_map(&place, kind);
         self.tp.buffer_mut(id, 0..new.len()).copy_from_slice(&new);
         Ok(())
+    }
+
+    fn can_free(&mut self, bno: u64) -> Result<bool> {
+        /// Extents that one change can split.
+        const SPLITS: usize = 3;
+        if self.tp.blocks_reserved() > 0 {
+            return Ok(true);
+        }
+        let end = bno + self.params.fs_blocks;
+        let map = bmap::extents(self.tp, self.inode, self.which)?;
+        if map.containing(bno).is_none_or(|found| found.offset == bno || found.end() <= end) {
+            return Ok(true);
+        }
+        let inode = self.tp.inode(self.inode);
+        let room = inode.fork_size(&self.tp.geo, self.which) / RECORD_BYTES;
+        let in_inode = matches!(inode.fork(self.which), Some(InodeFork::Extents(_)));
+        Ok(in_inode && map.len() + SPLITS <= room)
     }
 
     fn free(&mut self, bno: u64, kind: BufferKind) -> Result<()> {

@@ -385,11 +385,13 @@ pub(crate) fn shrink<S: StoreMut, L: TreeLeaf>(
 ) -> Result<()> {
     let params = store.params();
     let size = params.block_size;
-    let small = leaf.used() < merge_threshold(size);
-    if path.is_root() || !small || !params.may_shrink {
+    if path.is_root() || leaf.used() >= merge_threshold(size) {
         return update(store, path, leaf);
     }
     if leaf.is_empty() {
+        if !can_drop::<S, L>(store, &path.turns, path.leaf)? {
+            return update(store, path, leaf);
+        }
         let links = *leaf.links();
         return drop_block::<S, L>(store, &path.turns, path.leaf, L::KIND, links);
     }
@@ -401,7 +403,8 @@ pub(crate) fn shrink<S: StoreMut, L: TreeLeaf>(
         let other = if left_index == turn.index { right.bno } else { left.bno };
         let mut neighbour: L = read_leaf(store, other.into())?;
         // Merge only when a quarter of the block stays free, or it would split soon.
-        if leaf.used() + neighbour.used() - HEADER_LEN > size - size / 4 {
+        let together = leaf.used() + neighbour.used() - HEADER_LEN;
+        if together > size - size / 4 || !store.can_free(right.bno.into())? {
             continue;
         }
         let (left, right) = (u64::from(left.bno), u64::from(right.bno));
@@ -421,6 +424,22 @@ pub(crate) fn shrink<S: StoreMut, L: TreeLeaf>(
         return drop_block::<S, L>(store, &turns, right, L::KIND, links);
     }
     update(store, path, leaf)
+}
+
+/// Whether a block can be freed together with the nodes that have no other child.
+fn can_drop<S: StoreMut, L: TreeLeaf>(store: &mut S, turns: &[Turn], bno: u64) -> Result<bool> {
+    if !store.can_free(bno)? {
+        return Ok(false);
+    }
+    for turn in turns.iter().skip(1).rev() {
+        if read_node::<S, L>(store, turn.bno)?.children.len() > 1 {
+            break;
+        }
+        if !store.can_free(turn.bno)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Changes the hash of one child without telling the nodes above.
@@ -480,7 +499,8 @@ fn shrink_node<S: StoreMut, L: TreeLeaf>(
         let (left, right) = (u64::from(left.bno), u64::from(right.bno));
         let mut merged = read_node::<S, L>(store, left)?;
         let rest = read_node::<S, L>(store, right)?;
-        if merged.used() + rest.used() - HEADER_LEN > size - size / 4 {
+        let together = merged.used() + rest.used() - HEADER_LEN;
+        if together > size - size / 4 || !store.can_free(right)? {
             continue;
         }
         merged.children.extend(rest.children);
@@ -499,7 +519,7 @@ fn shrink_root<S: StoreMut, L: TreeLeaf>(store: &mut S, node: Node) -> Result<()
     let (root, size) = (params.tree_root, params.block_size);
     match node.children[..] {
         [] => store.write(root, L::KIND, &L::default().encode(size)),
-        [only] => {
+        [only] if store.can_free(only.bno.into())? => {
             let bno = u64::from(only.bno);
             match read_block::<S, L>(store, bno)? {
                 Block::Leaf(mut leaf) => {

@@ -153,7 +153,7 @@ fn start_set<S: ValueWrite>(
     let block_size = store.params().block_size;
     let is_local = local_size(change.key.name.len(), value.len()) < local_size_max(block_size);
     match old {
-        Some(place) if old_is_remote && !(change.keep_old && !is_local) => {
+        Some(place) if old_is_remote && (is_local || !change.keep_old) => {
             // The blocks of the old value are freed first, or, if nothing could finish this
             // after a crash, the new value is put in place in the same transaction.
             *stage = mark_incomplete(store, place)?;
