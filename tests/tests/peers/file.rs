@@ -10,6 +10,7 @@ use std::sync::Arc;
 use libfs::Errno;
 use libfs::device::{Device, FaultDevice, FaultRule, FileDevice};
 use libfs::file::{self, ExchangeFlags, ExchangeRequest};
+use libfs::filesystem::{Filesystem, Opened};
 use libfs::format::geometry::Geometry;
 use libfs::format::superblock::Superblock;
 use libfs::inode::bmap::Target;
@@ -391,6 +392,19 @@ fn files_of_many_extents_are_exchanged_and_cut_off() {
         let (one, two) = pair(&mut files, 0, 2);
         exchange_models(one, two, (0, 0, 0), true);
 
+        // Two ranges of one file.
+        let within = ExchangeRequest {
+            file1_offset: block,
+            file2_offset: 1001 * block,
+            length: 1000 * block,
+            ..request(&mut mount, &files[1], &files[1], ExchangeFlags::empty())
+        };
+        file::exchange_range(&mut mount, &within).unwrap();
+        let (first, second) = files[1].contents.split_at_mut(1001 * block as usize);
+        let len = 1000 * block as usize;
+        first[block as usize..].swap_with_slice(&mut second[..len]);
+        assert_same(&mut mount, &files[1]);
+
         let to = 7_777 * block + 5;
         file::truncate(&mut mount, b, to).unwrap();
         files[1].contents.truncate(to as usize);
@@ -398,15 +412,27 @@ fn files_of_many_extents_are_exchanged_and_cut_off() {
     }
 }
 
+/// Replays the log of an image and compares all files.
+fn recover(image: &Path, files: &[Model]) {
+    let device = Arc::new(FileDevice::open(image).unwrap());
+    let Opened::Dirty(unrecovered) = Filesystem::open(device).unwrap() else {
+        panic!("the log is clean");
+    };
+    let (mut filesystem, report) = unrecovered.recover().unwrap();
+    assert!(!report.intents.is_empty());
+    files.iter().for_each(|model| assert_same(filesystem.mount(), model));
+    filesystem.close().unwrap();
+}
+
 #[test]
-fn linux_finishes_an_exchange_that_was_cut_off() {
+fn an_exchange_that_was_cut_off_is_finished_by_linux_and_by_us() {
     let Some(peers) = Peers::or_skip() else { return };
     if !linux::host_or_skip() {
         return;
     }
     let scratch = Scratch::new().unwrap();
     let image = scratch.path("image");
-    let cut = scratch.path("cut");
+    let (cut, ours) = (scratch.path("cut"), scratch.path("ours"));
     let mut files = make_files(&peers, &image, &[]);
     let mut mount = open(&image);
     write_combs(&mut mount, &mut files[..2], 1000);
@@ -421,6 +447,9 @@ fn linux_finishes_an_exchange_that_was_cut_off() {
             let whole = request(&mut mount, &files[0], &files[1], ExchangeFlags::TO_EOF);
             file::exchange_range(&mut mount, &whole).unwrap_err();
             drop(mount);
+            fs::copy(&cut, &ours).unwrap();
+            recover(&ours, &files);
+            peers.assert_clean(&ours);
             let mount = Mount::new(&cut).unwrap();
             for model in &files {
                 assert_bytes(&fs::read(mount.path(&model.name)).unwrap(), model);
