@@ -34,7 +34,7 @@ use super::reader::{RecoveredTransaction, TransactionReader};
 use crate::device::Device;
 use crate::error::{At, Error, Result};
 use crate::format::geometry::Geometry;
-use crate::format::log::{BASIC_BLOCK, IntentItem, IntentKind, LogItem, LogItemType, Lsn, blf};
+use crate::format::log::{BASIC_BLOCK, IntentItem, LogItem, LogItemType, Lsn, blf};
 use crate::format::superblock::Superblock;
 use cancel::Cancelled;
 use intents::Intents;
