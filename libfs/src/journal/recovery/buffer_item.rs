@@ -54,6 +54,8 @@ impl Replay<'_> {
         if kind == blft::SUPERBLOCK && block.daddr == 0 {
             self.superblock(&block.data)?;
         }
+        // The checksum of a block in several pieces is made when all of them are there.
+        self.pieces.note_buffer(&item.format, &self.geo);
         block.changed(Kind::of(&block.data).fits(kind));
         Ok(())
     }

@@ -33,7 +33,9 @@ impl Replay<'_> {
         self.change_owners(item, inode)?;
         let core = Dinode::view_mut(inode, Ino(format.ilf_ino))?;
         core.verify(&self.geo, Ino(format.ilf_ino))?;
+        let core = *core;
         checksum::stamp(inode, inode::CRC_OFFSET);
+        self.pieces.note_inode(&core, (daddr, bytes, start), &self.geo);
         cluster.changed(false);
         self.store.put(cluster, &self.geo)?;
         Ok(outcome)

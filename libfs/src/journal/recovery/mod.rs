@@ -22,6 +22,7 @@ mod inode_create;
 mod inode_item;
 mod inode_root;
 mod intents;
+mod pieces;
 mod stamp;
 mod store;
 
@@ -38,6 +39,7 @@ use crate::format::log::{BASIC_BLOCK, IntentItem, LogItem, LogItemType, Lsn, blf
 use crate::format::superblock::Superblock;
 use cancel::Cancelled;
 use intents::Intents;
+use pieces::Pieces;
 use store::Store;
 
 /// What a replay did, and what is left to do.
@@ -134,6 +136,7 @@ struct Replay<'a> {
     /// LSN of the transactions whose buffers are pending in the store.
     lsn: Lsn,
     intents: Intents,
+    pieces: Pieces,
     transactions: u64,
     items: BTreeMap<LogItemType, u64>,
     skipped: u64,
@@ -156,6 +159,7 @@ impl<'a> Replay<'a> {
             cancelled,
             lsn: Lsn(0),
             intents: Intents::default(),
+            pieces: Pieces::default(),
             transactions: 0,
             items: BTreeMap::new(),
             skipped: 0,
@@ -199,6 +203,7 @@ impl<'a> Replay<'a> {
 
     fn finish(mut self, device: &dyn Device, area: LogArea, ends: LogEnds) -> Result<Replayed> {
         self.store.settle(self.lsn, &self.geo)?;
+        self.join_pieces()?;
         let superblock = self.rebuild_counters()?;
         self.store.finish()?;
         clear_stale_blocks(device, area, &ends)?;
