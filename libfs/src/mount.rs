@@ -449,23 +449,41 @@ impl Mount {
         self.checkpoint()
     }
 
-    /// Puts the counters into the superblock's buffer and lists it for the log.
-    pub(crate) fn log_superblock(&mut self) -> Result<()> {
+    /// Puts the counters into the superblock's buffer, and returns that.
+    fn put_counters(&mut self) -> Result<BufferId> {
         let id = self.read_buffer(0, self.geo.sector_size, BufferKind::Superblock)?;
         let Counters { icount, ifree, fdblocks, .. } = self.counters;
+        let data = self.buffers.data_mut(id);
+        for (i, value) in [icount, ifree, fdblocks].into_iter().enumerate() {
+            let offset = std::mem::offset_of!(Dsb, icount) + 8 * i;
+            data[offset..offset + 8].copy_from_slice(&value.to_be_bytes());
+        }
+        Ok(id)
+    }
+
+    /// Puts the counters into the superblock's buffer and lists it for the log.
+    pub(crate) fn log_superblock(&mut self) -> Result<()> {
+        let id = self.put_counters()?;
         let offset = std::mem::offset_of!(Dsb, icount);
         let buffer = self.buffers.buffer_mut(id);
         buffer.mark(offset..offset + 24);
-        let fresh = !std::mem::replace(&mut buffer.in_cil, true);
-        let data = self.buffers.data_mut(id);
-        for (i, value) in [icount, ifree, fdblocks].into_iter().enumerate() {
-            data[offset + 8 * i..offset + 8 * i + 8].copy_from_slice(&value.to_be_bytes());
-        }
-        if fresh {
+        if !std::mem::replace(&mut buffer.in_cil, true) {
             self.cil.add_buffer(id, 1, self.geo.sector_size as usize);
             self.cil.add_chunks(4);
         }
         Ok(())
+    }
+
+    /// Puts the counters into the superblock on the device, without logging them: whoever
+    /// replays a log sums them up from the group headers, so they count only once the
+    /// unmount record is there. Made durable by the flush of [`Mount::write_back`].
+    fn write_counters(&mut self) -> Result<()> {
+        let id = self.put_counters()?;
+        let mut writes = WriteQueue::new(Arc::clone(&self.device));
+        let lsn = self.buffers.buffer(id).lsn;
+        self.buffers.prepare_write(id, &mut writes)?;
+        self.logged.remove(lsn);
+        writes.flush()
     }
 
     /// Writes everything in place and marks the log clean. The filesystem is then closed.
@@ -482,8 +500,8 @@ impl Mount {
             self.shutdown = Some("it is closed".into());
             return if self.unflushed { self.device.flush() } else { Ok(()) };
         }
-        self.log_superblock()?;
         self.checkpoint()?;
+        self.write_counters().map_err(|e| self.fail(e))?;
         self.write_back()?;
         if let Some(log) = &mut self.log {
             let written = log.write_unmount();

@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::mpsc;
 
+use indicatif::ProgressBar;
 use libfs::Errno;
 
 use super::Command;
@@ -44,20 +46,59 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
         }
         Err(error) => return Err(error.into()),
     };
-    let bar = progress(meta.len());
-    let mut buffer = vec![0; CHUNK];
-    let mut at = 0;
-    loop {
-        let n = fill(&mut file, &mut buffer)?;
-        if n == 0 {
-            break;
+    copy_in(session, ino, &mut file, &progress(meta.len()))
+}
+
+/// Copies `file` to inode `ino`, reading the next piece while the last one is written.
+fn copy_in(
+    session: &mut Session,
+    ino: u64,
+    file: &mut File,
+    bar: &ProgressBar,
+) -> anyhow::Result<()> {
+    std::thread::scope(|scope| {
+        let (pieces, next) = mpsc::sync_channel(1);
+        let (used, empty) = mpsc::channel();
+        for _ in 0..BUFFERS {
+            used.send(Vec::new())?;
         }
-        session.filesystem.write(ino, at, &buffer[..n])?;
-        at += n as u64;
-        bar.set_position(at);
+        scope.spawn(move || read_pieces(file, &empty, &pieces));
+        let mut at = 0;
+        for piece in next {
+            let piece: Vec<u8> = piece?;
+            session.filesystem.write(ino, at, &piece)?;
+            at += piece.len() as u64;
+            bar.set_position(at);
+            // The reader may be gone, having met the end of the file.
+            let _ = used.send(piece);
+        }
+        bar.finish_and_clear();
+        Ok(())
+    })
+}
+
+/// Pieces in memory at a time.
+const BUFFERS: usize = 3;
+
+/// Sends the pieces of `file` in buffers that come back empty, or the error that ended
+/// reading, until nobody listens.
+fn read_pieces(
+    file: &mut File,
+    empty: &mpsc::Receiver<Vec<u8>>,
+    pieces: &mpsc::SyncSender<std::io::Result<Vec<u8>>>,
+) {
+    for mut piece in empty {
+        piece.resize(CHUNK, 0);
+        let read = fill(file, &mut piece).map(|len| {
+            piece.truncate(len);
+            piece
+        });
+        let more = read.as_ref().is_ok_and(|piece| !piece.is_empty());
+        let end = matches!(&read, Ok(piece) if piece.is_empty());
+        if end || pieces.send(read).is_err() || !more {
+            return;
+        }
     }
-    bar.finish_and_clear();
-    Ok(())
 }
 
 /// Reads until the buffer is full or the file ends, so that extents are allocated large.

@@ -11,6 +11,9 @@ use rustix::fs::FallocateFlags;
 use super::{AtomicWriteLimits, Device, Zeroed, check_range};
 use crate::{Errno, Error, Result};
 
+/// Bytes of a write from which on the kernel is asked to begin writing it out at once.
+const EARLY_WRITE_BACK: usize = 4 << 20;
+
 /// A regular file or block device.
 ///
 /// Opening for writing is exclusive: a block device is opened with O_EXCL, which the
@@ -175,7 +178,16 @@ impl Device for FileDevice {
 
     fn write_at(&self, buf: &[u8], offset: u64) -> Result<()> {
         check_range(self, "write", offset, buf.len())?;
-        self.file.write_all_at(buf, offset).map_err(|e| self.fail("write", buf.len(), offset, e))
+        self.file
+            .write_all_at(buf, offset)
+            .map_err(|e| self.fail("write", buf.len(), offset, e))?;
+        if buf.len() >= EARLY_WRITE_BACK {
+            // Large data goes to the storage while the next piece is prepared, so that the
+            // flush behind it does not have to wait for all of it. Only a hint: it may fail.
+            let len = std::num::NonZeroU64::new(buf.len() as u64);
+            let _ = rustix::fs::fadvise(&*self.file, offset, len, rustix::fs::Advice::DontNeed);
+        }
+        Ok(())
     }
 
     fn flush(&self) -> Result<()> {
