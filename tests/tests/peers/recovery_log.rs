@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use libfs::device::{Device, FaultDevice, FaultRule, FileDevice, OverlayDevice};
 use libfs::format::geometry::Geometry;
 use libfs::format::log::record::{HeaderLayout, record_crc, stamp, unstamp};
-use libfs::format::log::{BASIC_BLOCK, LogEndian, LogItem};
+use libfs::format::log::{BASIC_BLOCK, LogEndian, LogItem, blft};
 use libfs::format::superblock::Superblock;
 use libfs::journal::area::LogBlocks;
 use libfs::journal::recovery::replay;
@@ -220,6 +220,85 @@ fn files_of_different_sizes_are_exchanged_whole_or_not_at_all() {
         exchanged += usize::from(!kept);
     }
     say(&format!("{exchanged} of 8 interrupted exchanges of different sizes were completed"));
+}
+
+const NAMES: usize = 1500;
+
+/// Directories of 64 KiB blocks, then free space in bits of 8 KiB, then many new names.
+fn names_in_fragmented_space(peers: &Peers, image: &Path) -> Result<()> {
+    use rustix::fs::{FallocateFlags, fallocate, statvfs};
+    const BLOCK: u64 = 4096;
+    let directories = |root: &Path| (0..4).map(|n| root.join(format!("d{n}"))).collect::<Vec<_>>();
+    let mount = tests::linux::Mount::new(image)?;
+    let root = mount.root();
+    for directory in directories(root) {
+        std::fs::create_dir(&directory)?;
+        for name in 0..300 {
+            std::fs::File::create(directory.join(format!("before{name}")))?;
+        }
+    }
+    let free = || -> Result<u64> { Ok(statvfs(root)?.f_bavail) };
+    let filler = std::fs::File::create(root.join("filler"))?;
+    let blocks = free()? - 3000;
+    fallocate(&filler, FallocateFlags::empty(), 0, blocks * BLOCK)?;
+    let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    for block in (0..blocks).step_by(8) {
+        fallocate(&filler, punch, block * BLOCK, 2 * BLOCK)?;
+    }
+    let rest = std::fs::File::create(root.join("rest"))?;
+    let mut at = 0;
+    // Linux sets 4,096 blocks aside that are free and yet not available.
+    while free()? + 4000 > blocks / 4 {
+        fallocate(&rest, FallocateFlags::empty(), at, 16 * BLOCK)?;
+        at += 16 * BLOCK;
+    }
+    drop((filler, rest));
+    mount.unmount()?;
+    crash::after(peers, image, Cut::FlushLog, |root| {
+        for directory in directories(root) {
+            for name in 0..NAMES {
+                let link = directory.join(format!("some-longer-name-for-a-file-{name:05}"));
+                std::fs::hard_link(directory.join("before1"), link)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Linux 7.2 refuses to mount such an image after a crash, so it is not asked.
+#[test]
+fn directory_blocks_in_several_pieces_are_whole_again() {
+    let Some(peers) = Peers::or_skip() else { return };
+    if !tests::linux::host_or_skip() {
+        return;
+    }
+    let scratch = Scratch::new().unwrap();
+    let image = scratch.path("image");
+    let options =
+        ["-n", "size=64k", "-d", "agcount=2", "-m", "reflink=0,rmapbt=0,finobt=0,inobtcount=0"];
+    peers.mkfs(&image, SIZE, &options).unwrap();
+    names_in_fragmented_space(&peers, &image).unwrap();
+    let device = FileDevice::open_read_only(&image).unwrap();
+    let area = LogArea::internal(&geometry(&device).unwrap()).unwrap();
+    let ends = find_ends(&device, area).unwrap();
+    let blocks = LogBlocks::new(&device, area);
+    let transactions = TransactionReader::new(&blocks, ends.tail.block(), ends.head.block());
+    let items = transactions.flat_map(|transaction| transaction.unwrap().items);
+    let pieces = items.filter(|item| match item {
+        LogItem::Buffer(buffer) => {
+            buffer.format.kind() == blft::DIR_DATA && buffer.format.bytes() < 64 << 10
+        }
+        _ => false,
+    });
+    let pieces = pieces.count();
+    drop(device);
+    assert!(pieces > 4, "{pieces} pieces of directory blocks in the log");
+    let status = tests::ours::command("xfs_repair").arg(&image).status().unwrap();
+    assert!(status.success());
+    peers.assert_clean(&image);
+    let files = tests::linux::mount(&image, Manifest::of).unwrap().files;
+    assert_eq!(files["d0/before1"].links, 1 + NAMES as u64);
+    assert_eq!(files.len(), 1 + 2 + 4 * (1 + 300 + NAMES));
 }
 
 #[test]
