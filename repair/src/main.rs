@@ -33,7 +33,10 @@ fn main() -> ExitCode {
     match run(&options) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("xfs_repair: {}: {error:#}", options.device.display());
+            // Errors of the device name it, errors in what it holds do not.
+            let (path, text) = (options.device.display().to_string(), error.to_string());
+            let prefix = if text.contains(&path) { String::new() } else { format!("{path}: ") };
+            eprintln!("xfs_repair: {prefix}{text}");
             ExitCode::from(status::FAILED)
         }
     }
