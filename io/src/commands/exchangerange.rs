@@ -15,12 +15,13 @@ pub const COMMAND: Command = Command {
     arguments: (1, None),
     needs_file: true,
     expert: false,
-    usage: "[-Cfntw] [-d dest_offset] [-s src_offset] [-l length] <donorfile>",
+    usage: "[-Ccfntw] [-d dest_offset] [-s src_offset] [-l length] <donorfile>",
     summary: "Exchange contents between files.",
     help: "
  Exchanges contents of the current file and another file of the same filesystem. A crash
  at any moment leaves both old or both new.
  -C   -- Print timing information in a condensed format
+ -c   -- Commit: exchange only if the open file has not changed meanwhile
  -d N -- Start at this offset of the open file
  -f   -- Flush the exchange to disk before returning
  -l N -- Exchange this many bytes instead of everything to the end of both files
@@ -32,7 +33,7 @@ pub const COMMAND: Command = Command {
 };
 
 fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
-    let flags = Flags::parse(&COMMAND, arguments, "Cd:fl:ns:tw")?;
+    let flags = Flags::parse(&COMMAND, arguments, "Ccd:fl:ns:tw")?;
     let [donor] = flags.rest.as_slice() else {
         return Err(super::UsageError(&COMMAND).into());
     };
@@ -62,6 +63,8 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     if file.flags.read_only {
         return Err(libfs::Error::os(libfs::Errno::EBADF, "exchangerange").into());
     }
+    // -c samples the open file and exchanges if it is still as sampled. A device is open to
+    // one process alone, so nothing can come between the two.
     let start = Instant::now();
     session.filesystem.exchange_range(donor_ino, file.ino, &range)?;
     let elapsed = start.elapsed();

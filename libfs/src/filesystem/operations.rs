@@ -311,7 +311,14 @@ impl Filesystem {
         let inode = self.inode(ino)?;
         let inode = self.mount.inode(inode);
         let (core, geo) = (&inode.core, &self.mount.geo);
-        let extents = |which| inode.fork(which).map_or(0, |fork| fork.nextents());
+        // For an inline fork Linux reports how many 16-byte extent records its bytes would
+        // hold, and tools that compare with Linux see that.
+        let extents = |which| {
+            inode.fork(which).map_or(0, |fork| match fork.local() {
+                Some(bytes) => bytes.len() as u64 / 16,
+                None => fork.nextents(),
+            })
+        };
         let time = |t: crate::format::inode::Timestamp| (t.seconds, t.nanos);
         Ok(Stat {
             ino,
