@@ -228,29 +228,28 @@ fn add_node<S: StoreMut>(store: &mut S, name: &[u8], target: Target) -> Result<(
     hash_tree::update(store, &path, leaf)
 }
 
-/// The first data block with room for `need` bytes, or else the first that does not exist.
+/// A data block with room for `need` bytes, or else the first that does not exist. The last
+/// index blocks are looked at first: those before them are likely full.
 fn choose_slot<S: Store>(store: &mut S, need: usize) -> Result<Slot> {
     let params = store.params();
     let capacity = FreeIndex::capacity(params.block_size);
+    let most = params.max_data_blocks() / capacity as u64;
+    let blocks = store.mapped_end()?.saturating_sub(params.free_start) / params.fs_blocks;
     let mut missing: Option<Slot> = None;
-    let end = store.mapped_end()?;
-    let mut free_bno = params.free_start;
-    for block in 0.. {
-        let first = u32::try_from(block * capacity).unwrap_or(u32::MAX);
-        let free = if free_bno < end { read_free(store, free_bno)? } else { None };
+    // The block behind the last one stands for a new one.
+    for block in (0..=blocks.min(most)).rev() {
+        let free_bno = params.free_start + block * params.fs_blocks;
+        let free = if block < blocks { read_free(store, free_bno)? } else { None };
         let bests = free.as_ref().map_or(&[][..], |free| &free.bests[..]);
         let index = choose_block(bests, need);
         let exists = bests.get(index).is_some_and(|&best| best != NO_BLOCK);
-        if exists || (index < capacity && missing.is_none()) {
-            let slot = Slot { db: first.saturating_add(index as u32), free_bno, free, exists };
+        if exists || index < capacity {
+            let db = (block * capacity as u64 + index as u64) as u32;
+            let slot = Slot { db, free_bno, free, exists };
             if exists {
                 return Ok(slot);
             }
             missing = Some(slot);
-        }
-        free_bno += params.fs_blocks;
-        if free_bno >= end && missing.is_some() {
-            break;
         }
     }
     missing.ok_or_else(|| Error::os(Errno::ENOSPC, "adding to a directory of the largest size"))

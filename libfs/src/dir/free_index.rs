@@ -1,6 +1,6 @@
 //! The free index of a large directory: the longest free space of every data block.
 
-use super::bytes::{get16, get32, put16, put32};
+use super::bytes::{get32, put16, put32};
 use super::leaf::NO_BLOCK;
 use crate::format::dir::free::{FreeHeader, MAGIC};
 use std::mem::offset_of;
@@ -34,7 +34,7 @@ impl FreeIndex {
         if get32(bytes, 0)? != MAGIC || count > Self::capacity(bytes.len()) {
             return None;
         }
-        let bests = (0..count).map(|i| get16(bytes, HEADER_LEN + 2 * i)).collect::<Option<_>>()?;
+        let bests = decode_bests(bytes, HEADER_LEN, count)?;
         Some(FreeIndex { first: get32(bytes, FIRST)?, bests })
     }
 
@@ -55,6 +55,12 @@ impl FreeIndex {
     pub(crate) fn used(&self) -> usize {
         self.bests.iter().filter(|&&best| best != NO_BLOCK).count()
     }
+}
+
+/// Reads `count` lengths of free space at `at`.
+pub(crate) fn decode_bests(bytes: &[u8], at: usize, count: usize) -> Option<Vec<u16>> {
+    let list = bytes.get(at..at.checked_add(count.checked_mul(2)?)?)?;
+    Some(list.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect())
 }
 
 /// Enters `best` for data block `index`, which may be new; [`NO_BLOCK`] when it was freed.

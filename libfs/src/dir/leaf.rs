@@ -6,6 +6,7 @@
 //! removed entry stays as a stale one, its address 0, until its place is needed.
 
 use super::bytes::{get16, get32, put16, put32};
+use super::free_index::decode_bests;
 use super::hash_tree::{Links, TreeLeaf};
 use crate::buffer::BufferKind;
 use crate::format::da::{BlockInfo, DIR_LEAF1_MAGIC, DIR_LEAFN_MAGIC};
@@ -116,7 +117,7 @@ impl SingleLeaf {
         if start < HEADER_LEN + entries.len() * ENTRY_LEN {
             return None;
         }
-        let bests = (0..count).map(|i| get16(bytes, start + 2 * i)).collect::<Option<_>>()?;
+        let bests = decode_bests(bytes, start, count)?;
         Some(SingleLeaf { entries, bests })
     }
 

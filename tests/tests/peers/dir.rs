@@ -151,11 +151,20 @@ impl Model {
         self.dirs.values().flat_map(BTreeMap::values).filter(|&&other| other == ino).count()
     }
 
-    fn links_of(&self, ino: u64) -> usize {
-        match self.dirs.get(&ino) {
-            None => self.names_of(ino),
-            Some(_) => 2 + self.above.iter().filter(|&(&k, &v)| v == ino && k != v).count(),
+    /// Link counts of everything.
+    fn links(&self) -> BTreeMap<u64, usize> {
+        let mut links = BTreeMap::new();
+        for (&dir, names) in &self.dirs {
+            *links.entry(dir).or_default() += 2;
+            for ino in names.values().filter(|ino| !self.dirs.contains_key(ino)) {
+                *links.entry(*ino).or_default() += 1;
+            }
+            let above = self.above[&dir];
+            if above != dir {
+                *links.entry(above).or_default() += 1;
+            }
         }
+        links
     }
 
     fn forget_if_unnamed(&mut self, ino: u64) {
@@ -362,9 +371,10 @@ fn check_ours(mount: &mut Mount, model: &Model) {
             parents.entry(*ino).or_default().push((dir, name.clone()));
         }
     }
+    let links = model.links();
     for (&ino, node) in &model.nodes {
         let inode = mount.iget(ino).unwrap();
-        assert_eq!(mount.inode(inode).core.nlink as usize, model.links_of(ino), "inode {ino}");
+        assert_eq!(mount.inode(inode).core.nlink as usize, links[&ino], "inode {ino}");
         if let Node::Link(target) = node {
             assert_eq!(&libfs::symlink::read(mount, inode).unwrap(), target);
         }
@@ -386,6 +396,10 @@ fn check_ours(mount: &mut Mount, model: &Model) {
 
 /// Compares with what Linux finds below `path`, which is directory `dir`.
 fn check_linux(path: &Path, model: &Model, dir: u64) {
+    check_linux_directory(path, model, dir, &model.links());
+}
+
+fn check_linux_directory(path: &Path, model: &Model, dir: u64, links: &BTreeMap<u64, usize>) {
     let names = &model.dirs[&dir];
     let mut count = 0;
     for entry in fs::read_dir(path).unwrap() {
@@ -394,9 +408,9 @@ fn check_linux(path: &Path, model: &Model, dir: u64) {
         let ino = *names.get(&name).expect("Linux finds a name that should not be");
         let meta = fs::symlink_metadata(entry.path()).unwrap();
         assert_eq!(meta.ino(), ino);
-        assert_eq!(meta.nlink() as usize, model.links_of(ino));
+        assert_eq!(meta.nlink() as usize, links[&ino]);
         match &model.nodes[&ino] {
-            Node::Dir => check_linux(&entry.path(), model, ino),
+            Node::Dir => check_linux_directory(&entry.path(), model, ino, links),
             Node::File => assert!(meta.is_file()),
             Node::Pipe => assert_eq!(meta.mode() & 0o170_000, 0o010_000),
             Node::Link(target) => {

@@ -25,10 +25,10 @@ pub fn link(mount: &mut Mount, inode: InodeRef, dir: InodeRef, name: &[u8]) -> R
     let geo = &mount.geo;
     let blocks =
         reserve::to_add(geo, WhichFork::Data) + reserve::for_parent_pointer(geo, name.len());
-    let fits_as_it_is = !geo.features.parent && dir::has_room(mount, dir, name)?;
+    let parent_pointers = geo.features.parent;
     let reservation = mount.reservations.link;
     let (mut tp, reserved) = begin_even_if_full(mount, reservation, blocks)?;
-    if !reserved && !fits_as_it_is {
+    if !reserved && (parent_pointers || !dir::has_room(&mut tp, dir, name)?) {
         return Err(name_error(Errno::ENOSPC, name));
     }
     if tp.inode(inode).core.nlink == 0 {

@@ -151,10 +151,12 @@ fn move_name(
     if is_dir && new_parent && target.is_none() && mount.inode(to.dir).core.nlink >= MAX_LINKS {
         return Err(name_error(Errno::EMLINK, to.name));
     }
-    let fits_as_it_is =
-        !mount.geo.features.parent && (target.is_some() || dir::has_room(mount, to.dir, to.name)?);
+    let parent_pointers = mount.geo.features.parent;
     let (mut tp, reserved) = begin(mount, from, to)?;
-    if !reserved && !fits_as_it_is {
+    let takes_no_block = |tp: &mut Transaction<'_>| -> Result<bool> {
+        Ok(!parent_pointers && (target.is_some() || dir::has_room(tp, to.dir, to.name)?))
+    };
+    if !reserved && !takes_no_block(&mut tp)? {
         return Err(name_error(Errno::ENOSPC, to.name));
     }
     let (ino, ftype) = (tp.inode(source).ino, ftype_of(&tp, source));
