@@ -44,7 +44,11 @@ fn extent(offset: u64, len: u64) -> Extent {
 fn compare(mount: &mut Mount, inode: InodeRef, model: &BTreeMap<u64, u64>) -> (u32, u64) {
     let tree = BmapTree::new(mount, inode, Fork::Data);
     let mut found = vec![];
-    let walked = check::walk(mount, tree, |_, r| Ok(found.push(*r))).unwrap();
+    let mut keep = |_: &mut Mount, record: &Extent| {
+        found.push(*record);
+        Ok(())
+    };
+    let walked = check::walk(mount, tree, &mut keep).unwrap();
     let expected: Vec<_> = model.iter().map(|(&offset, &len)| extent(offset, len)).collect();
     assert_eq!(found, expected);
     (walked.height, walked.blocks)

@@ -147,7 +147,7 @@ fn work(device: Arc<dyn Device>, random: &mut Random) -> Result<()> {
 #[test]
 fn damaged_trees_end_in_errors() {
     let (device, places) = filled();
-    let mut random = Random(0x0dd_ba11_0dd_ba11);
+    let mut random = Random(0x0ddb_a110_ddba_1100);
     let mut errors = 0;
     for _ in 0..150 {
         let copy: Arc<dyn Device> = Arc::new(OverlayDevice::new(device.clone()));

@@ -10,7 +10,8 @@ use super::rmap::{self, RmapIntent, RmapOperation};
 use super::testing::{Random, Shape, format, open};
 use super::trees::{Bnobt, Cntbt, Finobt, Inobt, Refcountbt, Rmapbt};
 use super::{Owner, header, startup};
-use crate::btree::check;
+use crate::btree::Tree;
+use crate::btree::check::{self, Summary};
 use crate::format::btree_record::{
     FreeExtent as FreeRecord, Refcount, RefcountDomain, Rmap, RmapFlags,
 };
@@ -29,23 +30,32 @@ struct Group {
     rmap_height: u32,
 }
 
+/// Walks a tree and appends its records to `records`.
+fn collect<T: Tree>(mount: &mut Mount, tree: T, records: &mut Vec<T::Record>) -> Summary {
+    let keep = |_: &mut Mount, record: &T::Record| {
+        records.push(*record);
+        Ok(())
+    };
+    check::walk(mount, tree, keep).unwrap()
+}
+
 /// Walks all trees of a group and compares counts with the AGF.
 fn inspect(mount: &mut Mount, agno: u32) -> Group {
     let agf = mount.read_agf(agno).unwrap();
     let agi = mount.read_agi(agno).unwrap();
     let mut group = Group { free: vec![], rmaps: vec![], refcounts: vec![], rmap_height: 0 };
     let tree = Bnobt::new(mount, agno, agf);
-    let bno = check::walk(mount, tree, |_, r| Ok(group.free.push(*r))).unwrap();
+    let bno = collect(mount, tree, &mut group.free);
     let mut by_size = vec![];
     let tree = Cntbt::new(mount, agno, agf);
-    let cnt = check::walk(mount, tree, |_, r| Ok(by_size.push(*r))).unwrap();
+    let cnt = collect(mount, tree, &mut by_size);
     let mut sorted = group.free.clone();
     sorted.sort_by_key(|record| (record.len, record.start));
     assert_eq!(by_size, sorted);
     let mut btree_blocks = bno.blocks + cnt.blocks - 2;
     if mount.geo.features.rmapbt {
         let tree = Rmapbt::new(mount, agno, agf);
-        let walked = check::walk(mount, tree, |_, r| Ok(group.rmaps.push(*r))).unwrap();
+        let walked = collect(mount, tree, &mut group.rmaps);
         btree_blocks += walked.blocks - 1;
         group.rmap_height = walked.height;
         let header = header::agf(mount, agf).unwrap();
@@ -53,7 +63,7 @@ fn inspect(mount: &mut Mount, agno: u32) -> Group {
     }
     if mount.geo.features.reflink {
         let tree = Refcountbt::new(mount, agno, agf);
-        let walked = check::walk(mount, tree, |_, r| Ok(group.refcounts.push(*r))).unwrap();
+        let walked = collect(mount, tree, &mut group.refcounts);
         let header = header::agf(mount, agf).unwrap();
         assert_eq!(u64::from(header.refcntblocks.get()), walked.blocks);
     }
@@ -356,7 +366,11 @@ fn shared_mappings_merge_and_split() {
     let mut mount = change_mappings(true, 0x2545_f491_4f6c_dd1d, 8000);
     assert!(inspect(&mut mount, 1).rmap_height >= 3);
     let mut records = 0;
-    rmap::for_each(&mut mount, 1, |_| Ok(records += 1)).unwrap();
+    let mut count = |_: &Rmap| {
+        records += 1;
+        Ok(())
+    };
+    rmap::for_each(&mut mount, 1, &mut count).unwrap();
     assert!(records > 1000);
 }
 
