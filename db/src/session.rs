@@ -7,7 +7,7 @@ use libfs::device::{Device, FileDevice};
 use libfs::format::dir::FileType;
 use libfs::format::extent::{self, Extent};
 use libfs::format::geometry::{Fork, FsBlock, Geometry, Ino};
-use libfs::format::inode::{Dinode, ForkFormat, mode};
+use libfs::format::inode::{DiFlags2, Dinode, ForkFormat, mode};
 use libfs::format::superblock::{self, Dsb};
 use libfs::format::{btree_block, checksum};
 use std::path::Path;
@@ -202,7 +202,10 @@ impl Session {
     /// An error is returned if there is no current inode, or it has no blocks.
     pub fn file_type(&self) -> Result<Type> {
         let (core, _) = self.current_inode()?;
-        let quota = self.geo.internal_inodes[2..].contains(&self.ino.unwrap_or(Ino::NULL));
+        // Quota inodes are named by the superblock, or are metadata files of types 2 to 4.
+        let quota = self.geo.internal_inodes[2..].contains(&self.ino.unwrap_or(Ino::NULL))
+            || core.di_flags2().contains(DiFlags2::METADATA)
+                && (2..=4).contains(&core.metatype.get());
         match FileType::from_mode(core.mode.get()) {
             FileType::Directory => Ok(Type::Dir3),
             FileType::Symlink => Ok(Type::Symlink),

@@ -15,7 +15,6 @@ static DISK: &[Field] = &[
     hex("magic", 16, 0),
     hex("version", 8, 2),
     hex("type", 8, 3),
-    dec("bigtime", 1, 3).at_bit(3 * 8),
     dec("id", 32, 4),
     dec("blk_hardlimit", 64, 8),
     dec("blk_softlimit", 64, 16),

@@ -79,6 +79,7 @@ pub static FIELDS: &[Field] = &[
     dec("rgcount", 32, 272).when(has_metadir),
     dec("rgextents", 32, 276).when(has_metadir),
     dec("rgblklog", 8, 280).when(has_metadir),
+    dec("pad", 8, 281).when(has_metadir),
     dec("rtstart", 64, 288).when(has_zoned),
     dec("rtreserved", 64, 296).when(has_zoned),
 ];
