@@ -39,6 +39,7 @@ use crate::transaction::InjectTag;
 use crate::{At, Error, Result};
 
 /// A filesystem that was opened, by the state of its log.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once, never kept")]
 pub enum Opened {
     /// Nothing to replay: ready for use.
     Clean(Filesystem),
