@@ -290,7 +290,7 @@ pub(crate) mod memory {
         }
 
         fn can_free(&mut self, bno: u64) -> Result<bool> {
-            Ok(!self.full || bno % 3 == 0)
+            Ok(!self.full || bno.is_multiple_of(3))
         }
 
         fn free(&mut self, bno: u64, _kind: BufferKind) -> Result<()> {

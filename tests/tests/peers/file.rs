@@ -526,12 +526,11 @@ fn exchanges_are_refused_and_done_as_linux_does() {
             }
             command += donor.to_str().unwrap();
             let done = peers.io(&mount.path(&format!("1-{index}")), &[&command]);
-            let refused = match &done {
+            match &done {
                 Ok(out) if out.contains("exchangerange:") => Some(out.clone()),
                 Ok(_) => None,
                 Err(error) => Some(format!("{error:#}")),
-            };
-            refused
+            }
         })
         .collect();
     mount.unmount().unwrap();
