@@ -46,7 +46,7 @@ enum Task {
     Peers,
     /// Build the programs optimised and install them; mkfs_xfs becomes mkfs.xfs
     Install {
-        /// Directory that gets sbin/ with the programs
+        /// Directory that gets sbin/ with the programs, and share/man/man8/ with their pages
         #[arg(long, default_value = "/usr/local")]
         prefix: PathBuf,
     },
