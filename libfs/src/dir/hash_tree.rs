@@ -10,6 +10,7 @@ use super::store::{Store, StoreMut};
 use crate::Result;
 use crate::buffer::BufferKind;
 use crate::format::da::{BlockInfo, NODE_MAGIC, NodeEntry, NodeHeader};
+use crate::format::slice_of;
 use std::mem::offset_of;
 
 /// Bytes of the header of a node.
@@ -96,13 +97,11 @@ impl Node {
         if get16(bytes, MAGIC)? != NODE_MAGIC {
             return None;
         }
-        let count = usize::from(get16(bytes, COUNT)?);
-        let entries = bytes.get(HEADER_LEN..HEADER_LEN + count * ENTRY_LEN)?;
-        let child = |e: &[u8]| Some(Child { hash: get32(e, 0)?, bno: get32(e, 4)? });
+        let child = |e: &NodeEntry| Child { hash: e.hashval.get(), bno: e.before.get() };
         Some(Node {
             links: Links::decode(bytes)?,
             level: get16(bytes, LEVEL)?,
-            children: entries.chunks_exact(ENTRY_LEN).map(child).collect::<Option<_>>()?,
+            children: node_entries(bytes)?.iter().map(child).collect(),
         })
     }
 
@@ -126,6 +125,12 @@ impl Node {
     fn used(&self) -> usize {
         HEADER_LEN + self.children.len() * ENTRY_LEN
     }
+}
+
+/// The entries of a node as they lie on disk.
+fn node_entries(bytes: &[u8]) -> Option<&[NodeEntry]> {
+    let len = usize::from(get16(bytes, COUNT)?) * ENTRY_LEN;
+    Some(slice_of(bytes.get(HEADER_LEN..HEADER_LEN + len)?))
 }
 
 /// A block of a tree as found on disk.
@@ -184,9 +189,10 @@ pub(crate) fn read_leaf<S: Store, L: TreeLeaf>(store: &mut S, bno: u64) -> Resul
 /// The way to the first leaf that can hold `hash`, and that leaf.
 pub(crate) fn find<S: Store, L: TreeLeaf>(store: &mut S, hash: u32) -> Result<(Path, L)> {
     let root = store.params().tree_root;
-    descend(store, vec![], root, |node| {
+    descend(store, vec![], root, |children| {
         // The last child also takes what is greater than everything in the tree.
-        node.children.partition_point(|c| c.hash < hash).min(node.children.len().saturating_sub(1))
+        let first = children.partition_point(|child| child.hashval.get() < hash);
+        first.min(children.len().saturating_sub(1))
     })
 }
 
@@ -208,26 +214,24 @@ fn descend<S: Store, L: TreeLeaf>(
     store: &mut S,
     mut turns: Vec<Turn>,
     mut bno: u64,
-    choose: impl Fn(&Node) -> usize,
+    choose: impl Fn(&[NodeEntry]) -> usize,
 ) -> Result<(Path, L)> {
-    let mut level = None;
+    let mut above = u16::MAX;
     loop {
-        match read_block(store, bno)? {
-            Block::Leaf(leaf) => return Ok((Path { turns, leaf: bno }, leaf)),
-            Block::Node(node) => {
-                let wrong = level.is_some_and(|above: u16| node.level >= above);
-                if wrong || turns.len() >= MAX_DEPTH {
-                    return Err(store.corrupt(format!("node {bno} has level {}", node.level)));
-                }
-                level = Some(node.level);
-                let index = choose(&node);
-                let Some(child) = node.children.get(index) else {
-                    return Err(store.corrupt(format!("node {bno} is empty")));
-                };
-                turns.push(Turn { bno, index });
-                bno = child.bno.into();
-            }
+        let bytes = store.read(bno, BufferKind::DaNode)?;
+        if get16(bytes, MAGIC) != Some(NODE_MAGIC) {
+            return Ok((Path { turns, leaf: bno }, read_leaf(store, bno)?));
         }
+        let level = get16(bytes, LEVEL).unwrap_or(u16::MAX);
+        let children = node_entries(bytes).unwrap_or_default();
+        let index = choose(children);
+        let child = children.get(index).map(|child| child.before.get());
+        let Some(child) = child.filter(|_| level < above && turns.len() < MAX_DEPTH) else {
+            return Err(store.corrupt(format!("node {bno} of level {level} leads nowhere")));
+        };
+        turns.push(Turn { bno, index });
+        above = level;
+        bno = child.into();
     }
 }
 

@@ -11,6 +11,7 @@ use super::hash_tree::{Links, TreeLeaf};
 use crate::buffer::BufferKind;
 use crate::format::da::{BlockInfo, DIR_LEAF1_MAGIC, DIR_LEAFN_MAGIC};
 use crate::format::dir::leaf as format;
+use crate::format::slice_of;
 use std::mem::offset_of;
 
 /// Bytes of a leaf entry.
@@ -44,8 +45,9 @@ impl LeafEntry {
 /// Reads `count` entries at `at`.
 pub(crate) fn decode_entries(bytes: &[u8], at: usize, count: usize) -> Option<Vec<LeafEntry>> {
     let bytes = bytes.get(at..at.checked_add(count.checked_mul(ENTRY_LEN)?)?)?;
-    let entry = |e: &[u8]| Some(LeafEntry { hash: get32(e, 0)?, address: get32(e, 4)? });
-    bytes.chunks_exact(ENTRY_LEN).map(entry).collect()
+    let entry =
+        |e: &format::LeafEntry| LeafEntry { hash: e.hashval.get(), address: e.address.get() };
+    Some(slice_of(bytes).iter().map(entry).collect())
 }
 
 /// Writes entries at `at`.

@@ -546,7 +546,7 @@ fn directories_grow_and_shrink_through_every_format() {
 #[test]
 fn directories_of_many_entries_have_trees_of_several_levels() {
     let Some(bench) = Bench::or_skip() else { return };
-    grow_and_shrink(&bench, &["-n", "parent=0", "-b", "size=1024"], 100_000);
+    grow_and_shrink(&bench, &["-n", "parent=0", "-b", "size=1024"], 50_000);
 }
 
 /// A value that differs for each attribute and length.
