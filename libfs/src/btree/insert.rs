@@ -248,6 +248,19 @@ impl<T: Tree> Cursor<T> {
         Ok(())
     }
 
+    /// Moves what the root in an inode lists into a block of its own: for when the inode gets
+    /// less room for it. The cursor stands nowhere afterwards.
+    ///
+    /// # Errors
+    ///
+    /// ENOSPC if there is no block; [`crate::Error::Corrupt`] or [`crate::Error::Io`] from
+    /// the tree.
+    pub fn empty_inode_root(&mut self, tp: &mut Transaction<'_>) -> Result<()> {
+        self.first(tp)?;
+        let top = self.height.saturating_sub(1);
+        self.push_inode_root(tp, top)
+    }
+
     /// Moves the full root in the inode into a block of its own and leaves one entry.
     fn push_inode_root(&mut self, tp: &mut Transaction<'_>, level: u32) -> Result<()> {
         if self.height >= self.tree.max_height(tp).min(MAX_HEIGHT as u32) {

@@ -6,6 +6,7 @@ use crate::dir::fork::ForkWriter;
 use crate::format::attr::parent::ParentRecord;
 use crate::format::attr::{self, AttrFlags, MAX_NAME, MAX_VALUE};
 use crate::format::geometry::Ino;
+use crate::format::inode::ForkFormat;
 use crate::format::log::{self, AttrOperation, DoneItem, IntentItem, IntentKind};
 use crate::inode::InodeRef;
 use crate::mount::Mount;
@@ -114,7 +115,9 @@ impl AttrIntent {
         value: Option<&[u8]>,
         keep_old: bool,
     ) -> Result<Step> {
-        let keep_fork = tp.geo.features.parent;
+        // With the whole inode for itself, an extent btree could be one too small to be one.
+        let is_btree = tp.inode(inode).data.format() == ForkFormat::Btree;
+        let keep_fork = tp.geo.features.parent || is_btree;
         let hash = if self.is_parent() {
             let directory = Ino(ParentRecord::view(&self.value)?.ino.get());
             attr::parent::hash(&self.name, directory, &tp.geo)

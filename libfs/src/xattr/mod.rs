@@ -12,6 +12,7 @@ mod value;
 pub use self::intent::AttrIntent;
 use self::leaf::Value;
 use self::lookup::Key;
+use crate::btree::Cursor;
 use crate::dir;
 use crate::dir::fork::ForkReader;
 use crate::dir::reserve;
@@ -22,6 +23,7 @@ use crate::format::features::LogIncompat;
 use crate::format::inode::ForkFormat;
 use crate::format::log_reservation::Reservation;
 use crate::inode::bmap::{self, alloc::btree_blocks_for, edit};
+use crate::inode::bmbt::BmapTree;
 use crate::inode::create::default_fork_offset;
 use crate::inode::{InodeFork, InodeLogFlags, InodeRef, WhichFork};
 use crate::mount::Mount;
@@ -269,6 +271,10 @@ pub(crate) fn add_fork(tp: &mut Transaction<'_>, inode: InodeRef) -> Result<()> 
     match format {
         ForkFormat::Local if is_dir => dir::leave_inode(tp, inode),
         ForkFormat::Local => crate::symlink::leave_inode(tp, inode),
+        ForkFormat::Btree => {
+            let tree = BmapTree::new(tp, inode, WhichFork::Data);
+            Cursor::new(tp, tree).empty_inode_root(tp)
+        }
         _ => edit::adjust_format(tp, inode, WhichFork::Data),
     }
 }

@@ -969,3 +969,68 @@ fn names_can_be_removed_from_a_full_filesystem() {
     full_filesystem(&bench, &["-n", "parent=0", "-b", "size=1024"]);
     full_filesystem(&bench, &["-n", "parent=0,size=8192", "-m", "rmapbt=0"]);
 }
+
+/// Files, links and directories that fill their inode give up room for their first attribute.
+#[test]
+fn first_attributes_find_room_in_full_inodes() {
+    let Some(bench) = Bench::or_skip() else { return };
+    let image = bench.make(&["-n", "parent=0", "-b", "size=1024"]);
+    let mut mount = open(&image);
+    let top = mount.geo.root_ino.0;
+    let mut model = Model::new(top);
+    let at = root(&mut mount);
+    let mut inodes = Vec::new();
+    for extents in [0, 1, 10, 18, 19, 20, 21, 22, 59, 120, 400, 580, 600, 620, 700, 900, 1200, 2500]
+    {
+        let name = format!("{extents} extents").into_bytes();
+        let file = namespace::create(&mut mount, at, &name, &NEW).unwrap();
+        let ino = mount.inode(file).ino;
+        model.add(top, ino, &name, Node::File);
+        for index in 0..extents {
+            libfs::file::write(&mut mount, file, index * 2048, &[1; 1024]).unwrap();
+        }
+        inodes.push(ino);
+    }
+    for entries in [0, 1, 5, 8, 9, 10, 30] {
+        let name = format!("{entries} entries").into_bytes();
+        let dir = namespace::mkdir(&mut mount, at, &name, &NEW).unwrap();
+        let ino = mount.inode(dir).ino;
+        model.add(top, ino, &name, Node::Dir);
+        for index in 0..entries {
+            let name = format!("an entry of moderate length {index}").into_bytes();
+            let file = namespace::create(&mut mount, dir, &name, &NEW).unwrap();
+            let file_ino = mount.inode(file).ino;
+            model.add(ino, file_ino, &name, Node::File);
+        }
+        inodes.push(ino);
+    }
+    for len in [1, 100, 290, 330, 336, 337, 900] {
+        let (name, target) = (format!("link {len}").into_bytes(), vec![b'x'; len]);
+        let link = namespace::symlink(&mut mount, at, &name, &target, &NEW).unwrap();
+        let ino = mount.inode(link).ino;
+        model.add(top, ino, &name, Node::Link(target));
+        inodes.push(ino);
+    }
+    for size in [1, 40, 200] {
+        for ino in &inodes {
+            let inode = mount.iget(*ino).unwrap();
+            let (name, value) = (format!("{size} bytes").into_bytes(), vec![7; size]);
+            xattr::set(&mut mount, inode, Namespace::Trusted, &name, &value, SetMode::Create)
+                .unwrap();
+            model.attributes.entry(*ino).or_default().insert((Namespace::Trusted, name), value);
+        }
+        check_ours(&mut mount, &model);
+        close(mount);
+        judge(&bench, &image, &model, top);
+        mount = open(&image);
+    }
+    for ino in &inodes {
+        let inode = mount.iget(*ino).unwrap();
+        for (namespace, name) in model.attributes.remove(ino).unwrap().into_keys() {
+            xattr::remove(&mut mount, inode, namespace, &name).unwrap();
+        }
+        assert_eq!(mount.inode(inode).core.forkoff == 0, mount.inode(inode).attr.is_none());
+    }
+    close(mount);
+    judge(&bench, &image, &model, top);
+}
