@@ -20,6 +20,7 @@ use libfs::format::btree_record::{
 use libfs::format::dir::data::{DataBlock, Item};
 use libfs::format::dir::leaf::Leaf as DirLeaf;
 use libfs::format::dir::{self, free::Free, shortform::ShortForm};
+use libfs::format::dquot::{self, DiskDquot};
 use libfs::format::extent::{self, Extent, Root};
 use libfs::format::geometry::{Fork, FsBlock, Geometry, INODES_PER_CHUNK, Ino};
 use libfs::format::inode::{self, Dinode, ForkFormat, mode};
@@ -29,6 +30,7 @@ use libfs::format::{checksum, da, overlay};
 use tests::linux;
 use tests::peers::Peers;
 use tests::scratch::Scratch;
+use tests::uml::Uml;
 
 /// Reads and verifies everything in an image, counting structures by name.
 struct Walk {
@@ -227,6 +229,7 @@ impl Walk {
             }
             (mode::DIR, _) => self.directory(ino, &data)?,
             (mode::SYMLINK, Some(ForkFormat::Extents)) => self.symlink(ino, &data)?,
+            (mode::REGULAR, _) if (2..=4).contains(&dinode.metatype.get()) => self.quota(&data)?,
             _ => {}
         }
         if dinode.forkoff == 0 {
@@ -351,6 +354,18 @@ impl Walk {
         self.saw(if leaf.is_single() { "directory leaf1" } else { "directory leafn" });
         ensure!(leaf.is_single() != leaf.bests.is_empty(), "largest holes of a leaf");
         Ok(leaf.entries.iter().filter(|entry| !entry.is_stale()).count())
+    }
+
+    fn quota(&mut self, list: &[Extent]) -> Result<()> {
+        for (_, block) in self.blocks(list, 1)? {
+            for record in block.bytes.chunks_exact(size_of::<DiskDquot>()) {
+                let at = At::Daddr(block.daddr);
+                checksum::check(record, dquot::CRC_OFFSET, "dquot", at)?;
+                DiskDquot::view(record, at)?.verify(&self.geo, block.daddr)?;
+                self.saw("quota record");
+            }
+        }
+        Ok(())
     }
 
     fn symlink(&mut self, ino: Ino, list: &[Extent]) -> Result<()> {
@@ -507,6 +522,21 @@ fn every_verifier_accepts_what_linux_wrote() {
         fs::remove_file(&image).unwrap();
     }
     check_seen(&seen);
+}
+
+#[test]
+fn quotas_and_the_metadata_directory_are_accepted() {
+    let Some(peers) = Peers::or_skip() else { return };
+    let Some(uml) = Uml::or_skip(&peers) else { return };
+    let scratch = Scratch::new().unwrap();
+    let image = scratch.path("image");
+    peers.mkfs(&image, 400 << 20, &["-m", "uquota,gquota"]).unwrap();
+    let script = "echo a >$MNT/f; chown 1000:1001 $MNT/f; mkdir $MNT/d; sync";
+    uml.script(&image, script).unwrap();
+    let mut walk = Walk::new(&image).unwrap();
+    walk.all().unwrap();
+    assert!(walk.geo.features.metadir);
+    assert!(walk.seen.contains_key("quota record"), "{:?}", walk.seen);
 }
 
 /// As [`fill`], for filesystems that cannot share blocks.
