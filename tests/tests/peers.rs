@@ -29,5 +29,7 @@ mod recovery_log;
 mod same_steps;
 #[path = "peers/space.rs"]
 mod space;
+#[path = "peers/xattr.rs"]
+mod xattr;
 #[path = "peers/xfs_db.rs"]
 mod xfs_db;

@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use libfs::device::{Device, FileDevice};
 use libfs::file::namespace::{self, NewFile, RenameFlags};
-use libfs::filesystem::{Filesystem, Opened};
 use libfs::format::geometry::Geometry;
 use libfs::format::inode::mode;
 use libfs::format::superblock::Superblock;
@@ -21,7 +20,6 @@ use libfs::journal::head::find_ends;
 use libfs::journal::writer::LogWriter;
 use libfs::mount::Mount;
 use libfs::space::startup;
-use libfs::transaction::InjectTag;
 use libfs::xattr::{self, Namespace, SetMode};
 use libfs::{dir, parent};
 use tests::linux;
@@ -29,7 +27,7 @@ use tests::peers::Peers;
 use tests::scratch::Scratch;
 
 const SIZE: u64 = 300 << 20;
-const NEW: NewFile = NewFile { permissions: 0o644, uid: 0, gid: 0 };
+pub(super) const NEW: NewFile = NewFile { permissions: 0o644, uid: 0, gid: 0 };
 
 /// Filesystems that directories and attributes treat differently.
 const RECIPES: &[(&str, &[&str])] = &[
@@ -45,18 +43,18 @@ const RECIPES: &[(&str, &[&str])] = &[
     ("small blocks, large directory blocks", &["-b", "size=1024", "-n", "size=65536"]),
 ];
 
-struct Bench {
-    peers: Peers,
-    scratch: Scratch,
+pub(super) struct Bench {
+    pub(super) peers: Peers,
+    pub(super) scratch: Scratch,
 }
 
 impl Bench {
-    fn or_skip() -> Option<Self> {
+    pub(super) fn or_skip() -> Option<Self> {
         let peers = Peers::or_skip()?;
         Some(Bench { peers, scratch: Scratch::new().expect("a scratch directory") })
     }
 
-    fn make(&self, options: &[&str]) -> std::path::PathBuf {
+    pub(super) fn make(&self, options: &[&str]) -> std::path::PathBuf {
         let image = self.scratch.path("image");
         let _ = fs::remove_file(&image);
         self.peers.mkfs(&image, SIZE, options).unwrap();
@@ -64,7 +62,7 @@ impl Bench {
     }
 }
 
-fn open(image: &Path) -> Mount {
+pub(super) fn open(image: &Path) -> Mount {
     let device: Arc<dyn Device> = Arc::new(FileDevice::open(image).unwrap());
     let mut sector = vec![0; 32768];
     device.read_at(&mut sector, 0).unwrap();
@@ -77,28 +75,28 @@ fn open(image: &Path) -> Mount {
     mount
 }
 
-fn close(mut mount: Mount) {
+pub(super) fn close(mut mount: Mount) {
     startup::release_reservations(&mut mount);
     mount.unmount().unwrap();
 }
 
-fn root(mount: &mut Mount) -> InodeRef {
+pub(super) fn root(mount: &mut Mount) -> InodeRef {
     let ino = mount.geo.root_ino.0;
     mount.iget(ino).unwrap()
 }
 
 /// A sequence of numbers that looks random but is the same on every run.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
+    pub(super) fn roll(&mut self, sides: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         (self.0 % sides as u64) as usize
     }
 
-    fn name(&mut self, longest: usize) -> Vec<u8> {
+    pub(super) fn name(&mut self, longest: usize) -> Vec<u8> {
         let len = 1 + self.roll(longest);
         (0..len).map(|_| b'a' + self.roll(26) as u8).collect()
     }
@@ -106,7 +104,7 @@ impl Dice {
 
 /// What a name should stand for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Node {
+pub(super) enum Node {
     Dir,
     File,
     Link(Vec<u8>),
@@ -117,28 +115,28 @@ enum Node {
 type Attributes = BTreeMap<(Namespace, Vec<u8>), Vec<u8>>;
 
 /// Something to do to a filesystem.
-type Operation = Box<dyn Fn(&mut Mount) -> libfs::Result<()>>;
+pub(super) type Operation = Box<dyn Fn(&mut Mount) -> libfs::Result<()>>;
 
 /// What should be in a filesystem, by inode number.
 #[derive(Debug, Default)]
-struct Model {
+pub(super) struct Model {
     /// Entries of each directory.
-    dirs: BTreeMap<u64, BTreeMap<Vec<u8>, u64>>,
+    pub(super) dirs: BTreeMap<u64, BTreeMap<Vec<u8>, u64>>,
     /// Directory above each directory.
     above: BTreeMap<u64, u64>,
-    nodes: BTreeMap<u64, Node>,
-    attributes: BTreeMap<u64, Attributes>,
+    pub(super) nodes: BTreeMap<u64, Node>,
+    pub(super) attributes: BTreeMap<u64, Attributes>,
 }
 
 impl Model {
-    fn new(root: u64) -> Self {
+    pub(super) fn new(root: u64) -> Self {
         let mut model = Model::default();
         model.add(root, root, b"", Node::Dir);
         model.dirs.get_mut(&root).unwrap().clear();
         model
     }
 
-    fn add(&mut self, dir: u64, ino: u64, name: &[u8], node: Node) {
+    pub(super) fn add(&mut self, dir: u64, ino: u64, name: &[u8], node: Node) {
         if node == Node::Dir {
             self.dirs.insert(ino, BTreeMap::new());
             self.above.insert(ino, dir);
@@ -355,7 +353,7 @@ fn random_attribute(mount: &mut Mount, model: &mut Model, dice: &mut Dice) {
 }
 
 /// Compares with what libfs itself reads.
-fn check_ours(mount: &mut Mount, model: &Model) {
+pub(super) fn check_ours(mount: &mut Mount, model: &Model) {
     let has_parents = mount.geo.features.parent;
     let mut parents: BTreeMap<u64, Vec<(u64, Vec<u8>)>> = BTreeMap::new();
     for (&dir, names) in &model.dirs {
@@ -523,7 +521,7 @@ fn grow_and_shrink(bench: &Bench, options: &[&str], count: usize) {
     }
 }
 
-fn judge(bench: &Bench, image: &Path, model: &Model, top: u64) {
+pub(super) fn judge(bench: &Bench, image: &Path, model: &Model, top: u64) {
     bench.peers.assert_clean(image);
     if linux::host_or_skip() {
         let mounted = linux::Mount::new(image).unwrap();
@@ -547,341 +545,6 @@ fn directories_grow_and_shrink_through_every_format() {
 fn directories_of_many_entries_have_trees_of_several_levels() {
     let Some(bench) = Bench::or_skip() else { return };
     grow_and_shrink(&bench, &["-n", "parent=0", "-b", "size=1024"], 50_000);
-}
-
-/// A value that differs for each attribute and length.
-fn value(len: usize, salt: u8) -> Vec<u8> {
-    (0..len).map(|i| (i / 7) as u8 ^ salt).collect()
-}
-
-/// Attributes of every size on one file, more and more of them, then fewer.
-fn attributes_of_every_size(bench: &Bench, options: &[&str], count: usize) {
-    let image = bench.make(options);
-    let mut mount = open(&image);
-    let top = mount.geo.root_ino.0;
-    let mut model = Model::new(top);
-    let at = root(&mut mount);
-    let file = namespace::create(&mut mount, at, b"file", &NEW).unwrap();
-    let ino = mount.inode(file).ino;
-    model.add(top, ino, b"file", Node::File);
-    let mut dice = Dice(4242);
-    let set = |mount: &mut Mount, model: &mut Model, name: &[u8], new: Vec<u8>| {
-        let file = mount.iget(ino).unwrap();
-        xattr::set(mount, file, Namespace::User, name, &new, SetMode::Any).unwrap();
-        let all = model.attributes.entry(ino).or_default();
-        all.insert((Namespace::User, name.to_vec()), new);
-        mount.trim_caches();
-    };
-    let lengths =
-        [0, 1, 250, 255, 256, 700, 767, 768, 3000, 3060, 3072, 4040, 4096, 30_000, 65_536];
-    for (salt, len) in lengths.into_iter().enumerate() {
-        set(&mut mount, &mut model, format!("length {len}").as_bytes(), value(len, salt as u8));
-    }
-    // Linux cannot list names of more than 64 KiB in all.
-    for index in 0..count {
-        let len = if index % 25 == 0 { dice.roll(5000) } else { dice.roll(120) };
-        set(
-            &mut mount,
-            &mut model,
-            format!("attribute {index}").as_bytes(),
-            value(len, index as u8),
-        );
-    }
-    close(mount);
-    judge(bench, &image, &model, top);
-    for round in 0..3 {
-        let mut mount = open(&image);
-        let names: Vec<Vec<u8>> =
-            model.attributes[&ino].keys().map(|(_, name)| name.clone()).collect();
-        for name in names {
-            match dice.roll(3) {
-                _ if round == 2 => {}
-                0 => {
-                    let len = [20, 1000, 9000][dice.roll(3)];
-                    set(&mut mount, &mut model, &name, value(len, 77));
-                    continue;
-                }
-                1 => continue,
-                _ => {}
-            }
-            let file = mount.iget(ino).unwrap();
-            xattr::remove(&mut mount, file, Namespace::User, &name).unwrap();
-            let key = (Namespace::User, name);
-            model.attributes.get_mut(&ino).unwrap().remove(&key);
-            mount.trim_caches();
-        }
-        check_ours(&mut mount, &model);
-        close(mount);
-        judge(bench, &image, &model, top);
-    }
-}
-
-#[test]
-fn attributes_grow_and_shrink_through_every_format() {
-    let Some(bench) = Bench::or_skip() else { return };
-    attributes_of_every_size(&bench, &[], 1500);
-    attributes_of_every_size(&bench, &["-b", "size=1024"], 1500);
-    attributes_of_every_size(&bench, &["-b", "size=65536"], 400);
-    let oldest = ["-n", "parent=0", "-i", "exchange=0,nrext64=0", "-m", "bigtime=0"];
-    attributes_of_every_size(&bench, &oldest, 500);
-}
-
-/// One operation that is cut off in the middle, and what must be true once it is recovered.
-struct Interrupted {
-    what: String,
-    prepare: Box<dyn Fn(&mut Mount)>,
-    run: Operation,
-    /// The finished state: names in the root directory and attributes of "file".
-    names: Vec<&'static [u8]>,
-    attribute: Option<Vec<u8>>,
-}
-
-const KEY: &[u8] = b"key";
-
-fn file_of(mount: &mut Mount, name: &[u8]) -> InodeRef {
-    let at = root(mount);
-    let (ino, _) = dir::lookup(mount, at, name).unwrap().unwrap();
-    mount.iget(ino).unwrap()
-}
-
-fn set_key(mount: &mut Mount, file: InodeRef, value: &[u8]) -> libfs::Result<()> {
-    xattr::set(mount, file, Namespace::User, KEY, value, SetMode::Any)
-}
-
-/// Changes of an attribute from every kind of value to every other.
-fn interrupted_attributes() -> Vec<Interrupted> {
-    let sizes = [None, Some(10), Some(3000), Some(65_536)];
-    let mut all = Vec::new();
-    for old in sizes {
-        for new in sizes {
-            if old.is_none() && new.is_none() {
-                continue;
-            }
-            let new_value = new.map(|len| value(len, 1));
-            let attribute = new_value.clone();
-            all.push(Interrupted {
-                what: format!("attribute of {old:?} bytes to {new:?}"),
-                prepare: Box::new(move |mount| {
-                    let file = file_of(mount, b"file");
-                    if let Some(len) = old {
-                        set_key(mount, file, &value(len, 2)).unwrap();
-                    }
-                }),
-                run: Box::new(move |mount| {
-                    let file = file_of(mount, b"file");
-                    match &new_value {
-                        Some(new) => set_key(mount, file, new),
-                        None => xattr::remove(mount, file, Namespace::User, KEY),
-                    }
-                }),
-                names: vec![b"file"],
-                attribute,
-            });
-        }
-    }
-    all
-}
-
-/// Changes of names, whose parent pointers follow in a chain of their own.
-fn interrupted_names() -> Vec<Interrupted> {
-    let rename = |mount: &mut Mount, old: &[u8], new: &[u8], flags| {
-        let at = root(mount);
-        namespace::rename(mount, at, old, at, new, flags)
-    };
-    let none = RenameFlags::empty();
-    let mut all = Vec::new();
-    // With few attributes parent pointers are in the inode, with large ones in a leaf.
-    for size in [10, 2000, 20_000] {
-        let prepare = move |mount: &mut Mount| {
-            let at = root(mount);
-            let file = file_of(mount, b"file");
-            set_key(mount, file, &value(size, 3)).unwrap();
-            namespace::create(mount, at, b"other", &NEW).unwrap();
-        };
-        let all = &mut all;
-        let mut add = |what: &str, names: Vec<&'static [u8]>, keeps: bool, run: Operation| {
-            all.push(Interrupted {
-                what: format!("{what} beside {size} bytes"),
-                prepare: Box::new(prepare),
-                run,
-                names,
-                attribute: keeps.then(|| value(size, 3)),
-            });
-        };
-        let link_and_rename = move |mount: &mut Mount| {
-            let (at, file) = (root(mount), file_of(mount, b"file"));
-            namespace::link(mount, file, at, b"again")?;
-            rename(mount, b"again", b"renamed", none)
-        };
-        add("rename", vec![b"file", b"renamed", b"other"], true, Box::new(link_and_rename));
-        let replace_twice = move |mount: &mut Mount| {
-            rename(mount, b"file", b"other", none)?;
-            rename(mount, b"other", b"file", none)
-        };
-        add("replace", vec![b"file"], true, Box::new(replace_twice));
-        let exchange =
-            move |mount: &mut Mount| rename(mount, b"file", b"other", RenameFlags::EXCHANGE);
-        // The file with the attribute then has the other name.
-        add("exchange", vec![b"file", b"other"], false, Box::new(exchange));
-        let unlink = move |mount: &mut Mount| {
-            let at = root(mount);
-            namespace::unlink(mount, at, b"other")
-        };
-        add("unlink", vec![b"file"], true, Box::new(unlink));
-    }
-    all
-}
-
-/// What must be true after recovery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    /// The operation is finished: its intent was in the log.
-    Finished,
-    /// Nothing is broken, and the attribute has its old value or the new one. As with
-    /// attributes of Linux, an entry that was being made may be left over.
-    Either,
-}
-
-/// Cuts each operation off at every point where a deferred operation could be half done;
-/// Linux has to finish it.
-fn interrupt_everywhere(bench: &Bench, base: &Path, all: &[Interrupted], outcome: Outcome) {
-    let mut mount = open(base);
-    let at = root(&mut mount);
-    namespace::create(&mut mount, at, b"file", &NEW).unwrap();
-    close(mount);
-    let image = bench.scratch.path("interrupted");
-    for case in all {
-        for (tag, tag_name) in InjectTag::ALL {
-            for skip in 0.. {
-                tests::sparse::copy(base, &image).unwrap();
-                let mut mount = open(&image);
-                (case.prepare)(&mut mount);
-                mount.checkpoint().unwrap();
-                let before = key_in(&mut mount);
-                mount.set_inject(tag, skip);
-                let stopped = (case.run)(&mut mount).is_err();
-                if !stopped {
-                    assert!(mount.shutdown.is_none());
-                    break;
-                }
-                drop(mount);
-                let what = format!("{}, stopped at {tag_name} after {skip}", case.what);
-                check_recovered(bench, &image, case, &before, &what, outcome);
-            }
-        }
-    }
-}
-
-fn key_in(mount: &mut Mount) -> Option<Vec<u8>> {
-    let file = file_of(mount, b"file");
-    xattr::get(mount, file, Namespace::User, KEY).unwrap()
-}
-
-/// What is left after recovery: names in the root directory, and the attribute.
-type Left = (Vec<Vec<u8>>, Option<Vec<u8>>);
-
-fn left_by_linux(image: &Path, what: &str) -> Left {
-    let mounted = linux::Mount::new(image).expect(what);
-    let mut names: Vec<Vec<u8>> =
-        fs::read_dir(mounted.root()).unwrap().map(|e| e.unwrap().file_name().into_vec()).collect();
-    names.sort();
-    let mut found = vec![0u8; 65536];
-    let paths = ["file", "other"].map(|name| mounted.path(name));
-    let path = paths.iter().find(|path| path.exists()).expect(what);
-    let len = rustix::fs::lgetxattr(path, "user.key", &mut found[..]);
-    let found = len.ok().map(|len| found[..len].to_vec());
-    mounted.unmount().unwrap();
-    (names, found)
-}
-
-fn left_by_us(image: &Path, what: &str) -> Left {
-    let device: Arc<dyn Device> = Arc::new(FileDevice::open(image).unwrap());
-    let Opened::Dirty(dirty) = Filesystem::open(device).expect(what) else {
-        panic!("{what}: the log is clean");
-    };
-    let (mut filesystem, _) = dirty.recover().expect(what);
-    let mount = filesystem.mount();
-    let at = root(mount);
-    let mut names: Vec<Vec<u8>> =
-        dir::list(mount, at).unwrap().into_iter().map(|entry| entry.name).collect();
-    names.retain(|name| !matches!(&name[..], b"." | b".."));
-    names.sort();
-    let name: &[u8] = if names.contains(&b"file".to_vec()) { b"file" } else { b"other" };
-    let file = file_of(mount, name);
-    let found = xattr::get(mount, file, Namespace::User, KEY).unwrap();
-    filesystem.close().unwrap();
-    (names, found)
-}
-
-fn check_recovered(
-    bench: &Bench,
-    image: &Path,
-    case: &Interrupted,
-    before: &Option<Vec<u8>>,
-    what: &str,
-    outcome: Outcome,
-) {
-    let copy = bench.scratch.path("copy");
-    tests::sparse::copy(image, &copy).unwrap();
-    for (who, image, (names, found)) in
-        [("Linux", image, left_by_linux(image, what)), ("we", &copy, left_by_us(&copy, what))]
-    {
-        let what = format!("{what}, recovered by {who}");
-        let verdict = bench.peers.check(image).unwrap();
-        let mut findings = verdict.findings();
-        // The bit that allow_logged_attributes() sets is in the first superblock only.
-        findings.retain(|line| !line.contains("would sync log incompat feature"));
-        let len = found.as_ref().map(Vec::len);
-        if outcome == Outcome::Finished {
-            assert!(findings.is_empty(), "{what}: {findings:?}");
-            let mut expected: Vec<Vec<u8>> = case.names.iter().map(|name| name.to_vec()).collect();
-            expected.sort();
-            assert_eq!(names, expected, "{what}");
-            assert!(found == case.attribute, "{what}: {len:?} bytes");
-        } else {
-            findings.retain(|line| !line.contains("INCOMPLETE"));
-            assert!(findings.is_empty(), "{what}: {findings:?}");
-            assert!(found == case.attribute || found == *before, "{what}: {len:?} bytes");
-        }
-    }
-}
-
-/// Lets intents to change attributes be in the log, as Linux's debugging knob "larp" does.
-fn allow_logged_attributes(bench: &Bench, image: &Path) {
-    let image = image.to_str().unwrap();
-    let write = "write features_log_incompat 1";
-    bench.peers.run("xfs_db", ["-x", "-c", "sb 0", "-c", write, image]).unwrap();
-}
-
-#[test]
-fn linux_finishes_attribute_changes() {
-    let Some(bench) = Bench::or_skip() else { return };
-    if linux::host_or_skip() {
-        let base = bench.make(&[]);
-        allow_logged_attributes(&bench, &base);
-        interrupt_everywhere(&bench, &base, &interrupted_attributes(), Outcome::Finished);
-        let base = bench.make(&["-b", "size=1024", "-m", "rmapbt=0"]);
-        allow_logged_attributes(&bench, &base);
-        interrupt_everywhere(&bench, &base, &interrupted_attributes()[10..], Outcome::Finished);
-    }
-}
-
-#[test]
-fn attributes_are_old_or_new_without_intents() {
-    let Some(bench) = Bench::or_skip() else { return };
-    if linux::host_or_skip() {
-        let base = bench.make(&[]);
-        interrupt_everywhere(&bench, &base, &interrupted_attributes(), Outcome::Either);
-    }
-}
-
-#[test]
-fn linux_finishes_changes_of_parent_pointers() {
-    let Some(bench) = Bench::or_skip() else { return };
-    if linux::host_or_skip() {
-        let base = bench.make(&[]);
-        interrupt_everywhere(&bench, &base, &interrupted_names(), Outcome::Either);
-    }
 }
 
 /// Fills the filesystem to the last block; names can still be removed, and added where there
@@ -968,69 +631,4 @@ fn names_can_be_removed_from_a_full_filesystem() {
     full_filesystem(&bench, &[]);
     full_filesystem(&bench, &["-n", "parent=0", "-b", "size=1024"]);
     full_filesystem(&bench, &["-n", "parent=0,size=8192", "-m", "rmapbt=0"]);
-}
-
-/// Files, links and directories that fill their inode give up room for their first attribute.
-#[test]
-fn first_attributes_find_room_in_full_inodes() {
-    let Some(bench) = Bench::or_skip() else { return };
-    let image = bench.make(&["-n", "parent=0", "-b", "size=1024"]);
-    let mut mount = open(&image);
-    let top = mount.geo.root_ino.0;
-    let mut model = Model::new(top);
-    let at = root(&mut mount);
-    let mut inodes = Vec::new();
-    for extents in [0, 1, 10, 18, 19, 20, 21, 22, 59, 120, 400, 580, 600, 620, 700, 900, 1200, 2500]
-    {
-        let name = format!("{extents} extents").into_bytes();
-        let file = namespace::create(&mut mount, at, &name, &NEW).unwrap();
-        let ino = mount.inode(file).ino;
-        model.add(top, ino, &name, Node::File);
-        for index in 0..extents {
-            libfs::file::write(&mut mount, file, index * 2048, &[1; 1024]).unwrap();
-        }
-        inodes.push(ino);
-    }
-    for entries in [0, 1, 5, 8, 9, 10, 30] {
-        let name = format!("{entries} entries").into_bytes();
-        let dir = namespace::mkdir(&mut mount, at, &name, &NEW).unwrap();
-        let ino = mount.inode(dir).ino;
-        model.add(top, ino, &name, Node::Dir);
-        for index in 0..entries {
-            let name = format!("an entry of moderate length {index}").into_bytes();
-            let file = namespace::create(&mut mount, dir, &name, &NEW).unwrap();
-            let file_ino = mount.inode(file).ino;
-            model.add(ino, file_ino, &name, Node::File);
-        }
-        inodes.push(ino);
-    }
-    for len in [1, 100, 290, 330, 336, 337, 900] {
-        let (name, target) = (format!("link {len}").into_bytes(), vec![b'x'; len]);
-        let link = namespace::symlink(&mut mount, at, &name, &target, &NEW).unwrap();
-        let ino = mount.inode(link).ino;
-        model.add(top, ino, &name, Node::Link(target));
-        inodes.push(ino);
-    }
-    for size in [1, 40, 200] {
-        for ino in &inodes {
-            let inode = mount.iget(*ino).unwrap();
-            let (name, value) = (format!("{size} bytes").into_bytes(), vec![7; size]);
-            xattr::set(&mut mount, inode, Namespace::Trusted, &name, &value, SetMode::Create)
-                .unwrap();
-            model.attributes.entry(*ino).or_default().insert((Namespace::Trusted, name), value);
-        }
-        check_ours(&mut mount, &model);
-        close(mount);
-        judge(&bench, &image, &model, top);
-        mount = open(&image);
-    }
-    for ino in &inodes {
-        let inode = mount.iget(*ino).unwrap();
-        for (namespace, name) in model.attributes.remove(ino).unwrap().into_keys() {
-            xattr::remove(&mut mount, inode, namespace, &name).unwrap();
-        }
-        assert_eq!(mount.inode(inode).core.forkoff == 0, mount.inode(inode).attr.is_none());
-    }
-    close(mount);
-    judge(&bench, &image, &model, top);
 }
