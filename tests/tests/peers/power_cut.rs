@@ -179,7 +179,7 @@ impl Stop {
 
     fn run_ours(&self, image: &Path) -> Result<Output> {
         let mut command = ours::command("xfs_io");
-        command.arg("-D").arg(image);
+        command.args(["-x", "-D"]).arg(image);
         for words in self.commands {
             command.args(["-c", words]);
         }

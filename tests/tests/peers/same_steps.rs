@@ -31,6 +31,7 @@ enum Step {
     Put(u64, &'static str),
     Mkdir(&'static str),
     Remove(&'static str),
+    RemoveDirectory(&'static str),
     /// Create empty files `PATH0`, `PATH1`, ... in one run.
     Many(usize, &'static str),
     /// Remove every second one of them in one run.
@@ -39,7 +40,7 @@ enum Step {
     Io(&'static str, &'static [&'static str]),
 }
 
-use Step::{Io, Many, Mkdir, Put, Remove, Thin};
+use Step::{Io, Many, Mkdir, Put, Remove, RemoveDirectory, Thin};
 
 const SIZES: &[Step] = &[
     Put(0, "/empty"),
@@ -70,7 +71,7 @@ const DIRECTORIES: &[Step] = &[
     Thin(3000, "/node/and-a-name-that-is-longer-than-all-the-others-before-"),
     Thin(400, "/leaf/another-name-of-some-more-length-"),
     Mkdir("/gone"),
-    Remove("/gone"),
+    RemoveDirectory("/gone"),
     Remove("/a/b/c/file"),
 ];
 
@@ -187,6 +188,7 @@ fn our_step(image: &Path, directory: &Path, step: &Step) -> Result<()> {
         }
         Mkdir(path) => drop(io.arg("-c").arg(format!("mkdir {path}"))),
         Remove(path) => drop(io.arg("-c").arg(format!("rm {path}"))),
+        RemoveDirectory(path) => drop(io.arg("-c").arg(format!("rm -d {path}"))),
         Many(count, path) => {
             let lines = (0..count).map(|index| format!("open -f {path}{index}\nclose\n"));
             return feed(&mut io, &lines.collect::<String>());
@@ -234,7 +236,8 @@ fn their_step(peers: &Peers, directory: &Path, step: &Step) -> String {
             format!("cp '{}' $MNT{path}\n", host.display())
         }
         Mkdir(path) => format!("mkdir $MNT{path}\n"),
-        Remove(path) => format!("rm -d $MNT{path}\n"),
+        Remove(path) => format!("rm $MNT{path}\n"),
+        RemoveDirectory(path) => format!("rmdir $MNT{path}\n"),
         Many(count, path) => format!(
             "i=0; while [ $i -lt {count} ]; do echo \"open -f $MNT{path}$i\"; echo close; \
              i=$((i+1)); done | {io} >/dev/null\n"
