@@ -35,10 +35,17 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Blocks a new reservation may take.
+    /// Blocks a new reservation may take. Like Linux, keeps a pool back for changes that
+    /// cannot know beforehand what they need, so that a full filesystem can still be emptied.
     pub fn available(&self, geo: &Geometry) -> u64 {
-        self.fdblocks.saturating_sub(self.reserved).saturating_sub(geo.alloc_set_aside())
+        let kept = self.reserved + geo.alloc_set_aside() + reserve_pool(geo);
+        self.fdblocks.saturating_sub(kept)
     }
+}
+
+/// Linux's default pool: a twentieth of the filesystem, but not more than 8192 blocks.
+fn reserve_pool(geo: &Geometry) -> u64 {
+    (geo.data_blocks / 20).min(8192)
 }
 
 /// A checkpoint is forced when the committed items reach this share of the log.

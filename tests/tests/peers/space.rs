@@ -18,6 +18,7 @@ use libfs::space::refcount::{RefcountIntent, RefcountOperation};
 use libfs::space::rmap::{RmapIntent, RmapOperation};
 use libfs::space::{Owner, startup};
 use libfs::transaction::Transaction;
+use tests::linux;
 use tests::peers::Peers;
 use tests::scratch::Scratch;
 
@@ -197,5 +198,26 @@ fn xfs_repair_finds_nothing_after_random_changes() {
         let image = scratch.path(&format!("image{index}"));
         play_and_judge(&peers, &image, options, seed)
             .unwrap_or_else(|error| panic!("mkfs.xfs {options}, seed {seed:#x}: {error:#}"));
+    }
+}
+
+/// What is kept back for btrees, free lists and emergencies is what Linux keeps back.
+#[test]
+fn a_new_filesystem_has_as_much_room_as_on_linux() {
+    let Some(peers) = Peers::or_skip() else { return };
+    if !linux::host_or_skip() {
+        return;
+    }
+    let scratch = Scratch::new().unwrap();
+    for (index, options) in OPTIONS.iter().enumerate() {
+        let image = scratch.path(&format!("image{index}"));
+        let words: Vec<_> = options.split_whitespace().collect();
+        peers.mkfs(&image, SIZE, &words).unwrap();
+        let mount = linux::Mount::new(&image).unwrap();
+        let linux_says = rustix::fs::statvfs(mount.root()).unwrap().f_bfree;
+        mount.unmount().unwrap();
+        let mount = open(&image).unwrap();
+        let ours = mount.counters.available(&mount.geo);
+        assert_eq!(ours, linux_says, "mkfs.xfs {options}");
     }
 }
