@@ -10,6 +10,7 @@ use crate::format::dir::shortform::ShortForm;
 use crate::format::dir::{FileType, fold_case, hash_name, hash_name_ignoring_case};
 use crate::format::geometry::{DIR_SPACE, DirGeometry, Ino};
 use crate::{Error, Result};
+use std::ops::ControlFlow;
 
 /// File type number of a directory.
 pub(crate) const FTYPE_DIR: u8 = FileType::Directory as u8;
@@ -226,10 +227,11 @@ pub(crate) fn find_in_tree<S: Store>(
     Ok(None)
 }
 
-/// Calls `each` with every entry, "." and ".." included, in the order of their positions.
+/// Calls `each` with every entry, "." and ".." included, in the order of their positions,
+/// until it has seen enough.
 pub(crate) fn for_each<S: Store>(
     store: &mut S,
-    mut each: impl FnMut(DirEntry) -> Result<()>,
+    mut each: impl FnMut(DirEntry) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
     let params = store.params();
     let kind = match form(store)? {
@@ -249,7 +251,9 @@ pub(crate) fn for_each<S: Store>(
         };
         let entries = end.and_then(|end| entries_of(bytes, params, db, end));
         for entry in entries.ok_or_else(|| bad_data(store, db))? {
-            each(entry)?;
+            if each(entry)?.is_break() {
+                return Ok(());
+            }
         }
         next = store.next_mapped(bno + params.fs_blocks)?;
     }
@@ -271,21 +275,22 @@ fn entries_of(bytes: &[u8], params: Params, db: u32, end: usize) -> Option<Vec<D
     Some(entries)
 }
 
-fn for_each_short<S: Store>(store: &S, mut each: impl FnMut(DirEntry) -> Result<()>) -> Result<()> {
+fn for_each_short<S: Store>(
+    store: &S,
+    mut each: impl FnMut(DirEntry) -> Result<ControlFlow<()>>,
+) -> Result<()> {
     let short = read_short(store)?;
     let params = store.params();
     let dot = data::HEADER_LEN;
-    let dots = [
-        (&b"."[..], store.owner(), dot),
-        (b"..", short.parent.0, dot + params.layout().entry_len(1)),
-    ];
-    for (name, ino, offset) in dots {
+    let dotdot = dot + params.layout().entry_len(1);
+    let dots = [(".", store.owner(), dot), ("..", short.parent.0, dotdot)];
+    let dots = dots.map(|(name, ino, offset)| (name.into(), ino, FTYPE_DIR, offset));
+    let entries = short.entries.into_iter().map(|e| (e.name, e.ino.0, e.ftype, e.offset.into()));
+    for (name, ino, ftype, offset) in dots.into_iter().chain(entries) {
         let cookie = params.address(0, offset);
-        each(DirEntry { name: name.to_vec(), ino, ftype: FTYPE_DIR, cookie })?;
-    }
-    for entry in short.entries {
-        let cookie = params.address(0, entry.offset.into());
-        each(DirEntry { name: entry.name, ino: entry.ino.0, ftype: entry.ftype, cookie })?;
+        if each(DirEntry { name, ino, ftype, cookie })?.is_break() {
+            return Ok(());
+        }
     }
     Ok(())
 }

@@ -26,6 +26,7 @@ use crate::inode::InodeRef;
 use crate::mount::Mount;
 use crate::transaction::Transaction;
 use crate::{Errno, Error, Result};
+use std::ops::ControlFlow;
 
 fn check_directory(mount: &Mount, dir: InodeRef) -> Result<()> {
     let inode = mount.inode(dir);
@@ -54,19 +55,19 @@ pub fn list(mount: &mut Mount, dir: InodeRef) -> Result<Vec<DirEntry>> {
     let mut all = Vec::new();
     for_each(mount, dir, |entry| {
         all.push(entry);
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     })?;
     Ok(all)
 }
 
-/// Calls `each` with every entry of a directory, "." and ".." first.
+/// Calls `each` with every entry of a directory, "." and ".." first, until it breaks off.
 ///
 /// # Errors
 /// As [`lookup`], and whatever `each` returns.
 pub fn for_each(
     mount: &mut Mount,
     dir: InodeRef,
-    each: impl FnMut(DirEntry) -> Result<()>,
+    each: impl FnMut(DirEntry) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
     check_directory(mount, dir)?;
     lookup::for_each(&mut ForkReader::directory(mount, dir)?, each)
@@ -77,12 +78,12 @@ pub fn for_each(
 /// # Errors
 /// As [`lookup`].
 pub fn is_empty(mount: &mut Mount, dir: InodeRef) -> Result<bool> {
-    let mut others = 0;
+    let mut empty = true;
     for_each(mount, dir, |entry| {
-        others += usize::from(!matches!(&entry.name[..], b"." | b".."));
-        Ok(())
+        empty = matches!(&entry.name[..], b"." | b"..");
+        Ok(if empty { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
     })?;
-    Ok(others == 0)
+    Ok(empty)
 }
 
 /// Makes a new inode an empty directory in directory `parent`.

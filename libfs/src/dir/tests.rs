@@ -6,6 +6,7 @@ use super::store::{Store, memory::MemoryStore};
 use super::{block, data, free_index::FreeIndex, hash_tree, leaf};
 use crate::buffer::BufferKind;
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 /// A small generator of reproducible numbers (splitmix64).
 struct Random(u64);
@@ -35,7 +36,7 @@ fn check(store: &mut MemoryStore, model: &Model) {
         assert!(last < Some(entry.cookie));
         last = Some(entry.cookie);
         assert!(listed.insert(entry.name, Target { ino: entry.ino, ftype: entry.ftype }).is_none());
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     })
     .unwrap();
     assert_eq!(listed.remove(&b"."[..]).unwrap().ino, 128);
@@ -296,7 +297,7 @@ fn damage_is_an_error_at_worst() {
         }
         let name = format!("file number {}", random.below(300)).into_bytes();
         let _ = lookup::find(&mut store, &name);
-        let _ = lookup::for_each(&mut store, |_| Ok(()));
+        let _ = lookup::for_each(&mut store, |_| Ok(ControlFlow::Continue(())));
         let _ = change::has_room(&mut store, b"another", 336);
         let _ = change::remove(&mut store, &name);
         let _ = change::add(&mut store, &name, Target { ino: 7, ftype: 1 });

@@ -121,9 +121,12 @@ fn start_removal<S: ValueWrite>(
     change: &Change<'_>,
     stage: &mut Stage,
 ) -> Result<Step> {
-    let Some(place) = lookup::find(store, &change.key, Want::Either)? else {
-        return Ok(Step::Done);
-    };
+    let mut place = lookup::find(store, &change.key, Want::Complete)?;
+    if place.is_none() && !change.keep_old {
+        // A removal that a crash cut off.
+        place = lookup::find(store, &change.key, Want::Incomplete)?;
+    }
+    let Some(place) = place else { return Ok(Step::Done) };
     match place.leaf.entries.get(place.index).map(|entry| &entry.value) {
         Some(Value::Remote { .. }) => {
             *stage = mark_incomplete(store, place)?;
@@ -143,7 +146,13 @@ fn start_set<S: ValueWrite>(
     stage: &mut Stage,
     value: &[u8],
 ) -> Result<Step> {
-    let old = lookup::find(store, &change.key, Want::Either)?;
+    if !change.keep_old
+        && let Some(left_over) = lookup::find(store, &change.key, Want::Incomplete)?
+    {
+        *stage = mark_incomplete(store, left_over)?;
+        return Ok(Step::Again);
+    }
+    let old = lookup::find(store, &change.key, Want::Complete)?;
     let old_is_remote = old.as_ref().is_some_and(|place| {
         matches!(
             place.leaf.entries.get(place.index),
@@ -298,7 +307,8 @@ fn purge<S: ValueWrite>(
         }
         return Ok(Step::Again);
     }
-    if let Some(place) = lookup::find(store, &change.key, Want::Incomplete)? {
+    // With what an earlier crash may have left there are two.
+    while let Some(place) = lookup::find(store, &change.key, Want::Incomplete)? {
         remove_entry(store, place)?;
     }
     let next = after_purge(change, stage);

@@ -25,7 +25,6 @@ pub(crate) struct Key<'a> {
 pub(crate) enum Want {
     Complete,
     Incomplete,
-    Either,
 }
 
 impl Key<'_> {
@@ -43,7 +42,6 @@ impl Key<'_> {
         let state = match want {
             Want::Complete => !entry.is_incomplete(),
             Want::Incomplete => entry.is_incomplete(),
-            Want::Either => true,
         };
         state && self.matches(entry.flags, &entry.name, local)
     }

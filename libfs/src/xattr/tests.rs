@@ -1,7 +1,7 @@
 //! Random changes of attributes in memory, against a plain map.
 
 use super::change::{self, Change, Stage};
-use super::leaf::{Leaf, Value};
+use super::leaf::{Entry, Leaf, Value};
 use super::lookup::{self, Form, Key};
 use crate::dir::hash_tree;
 use crate::dir::store::{Store, memory::MemoryStore};
@@ -192,6 +192,40 @@ fn damage_is_an_error_at_worst() {
             let value = (i % 2 == 0).then_some(&[1u8; 200][..]);
             let change = Change { key: key_of(&name), value, keep_old: false, keep_fork: false };
             let _ = change::step(&mut store, &change, &mut Stage::Start);
+        }
+    }
+}
+
+/// What an earlier crash left of an attribute is in nobody's way.
+#[test]
+fn leftovers_do_not_count() {
+    let name = (0, b"name".to_vec());
+    for (round, keep_old) in [false, true, false, true].into_iter().enumerate() {
+        for new in [None, Some(vec![1; 20]), Some(vec![2; 5000])] {
+            for old in [None, Some(vec![3; 700]), Some(vec![4; 9000])] {
+                let mut store = MemoryStore::attributes(1024, 150);
+                store.inline = None;
+                for i in 0..5 {
+                    let other = (0, format!("other {i}").into_bytes());
+                    run(&mut store, key_of(&other), Some(&[9; 100]), false);
+                }
+                if let Some(old) = &old {
+                    run(&mut store, key_of(&name), Some(old), false);
+                }
+                let (path, mut leaf): (_, Leaf) =
+                    hash_tree::find(&mut store, key_of(&name).hash).unwrap();
+                let value = match round {
+                    0 | 1 => Value::Remote { block: 0, len: 0 },
+                    _ => Value::Local(vec![5; 30]),
+                };
+                let flags = AttrFlags::INCOMPLETE;
+                leaf.insert(Entry::new(key_of(&name).hash, flags, &name.1, value));
+                hash_tree::update(&mut store, &path, leaf).unwrap();
+                assert_eq!(lookup::get(&mut store, &key_of(&name)).unwrap(), old);
+                run(&mut store, key_of(&name), new.as_deref(), keep_old);
+                let listed = lookup::list(&mut store).unwrap();
+                assert_eq!(listed.len(), 5 + usize::from(new.is_some()));
+            }
         }
     }
 }
