@@ -21,6 +21,13 @@ pub fn init_reservations(mount: &mut Mount) -> Result<()> {
     Ok(())
 }
 
+/// Gives up every group's reservations: the counters are then what the superblock holds.
+pub fn release_reservations(mount: &mut Mount) {
+    for agno in 0..mount.geo.ag_count {
+        ag_reservation::release(mount, agno);
+    }
+}
+
 fn tree_sizes(mount: &mut Mount, agno: u32) -> Result<TreeSizes> {
     let features = mount.geo.features;
     let agf = mount.read_agf(agno)?;
