@@ -101,7 +101,13 @@ impl Workload {
         thread::scope(|scope| {
             scope.spawn(|| force_log(&root.join("forcing"), &stop));
             thread::sleep(Duration::from_millis(5));
-            let work = scope.spawn(|| self.operate(peers, &file, &other, extents));
+            let work = scope.spawn(|| {
+                self.operate(peers, &file, &other, extents)?;
+                while self.repeats() && !stop.load(Ordering::Relaxed) {
+                    self.operate(peers, &file, &other, extents)?;
+                }
+                anyhow::Ok(())
+            });
             thread::sleep(delay);
             let result = cut.apply(peers, root);
             stop.store(true, Ordering::Relaxed);
@@ -109,6 +115,11 @@ impl Workload {
             drop(work.join());
             result
         })
+    }
+
+    /// True when the operation can be done again and again, so that it never ends before the cut.
+    fn repeats(self) -> bool {
+        matches!(self, Workload::Exchange | Workload::Clone | Workload::CopyOnWrite)
     }
 
     /// The long operation.
@@ -120,6 +131,7 @@ impl Workload {
             Workload::Exchange | Workload::ExchangeSizes => exchange(peers, file, other)?,
             Workload::Clone => clone(file, other)?,
             Workload::CopyOnWrite => {
+                clone(file, other)?;
                 let file = OpenOptions::new().write(true).open(other)?;
                 for index in 0..extents {
                     file.write_all_at(&[0x33; 4096], index * 8192)?;
