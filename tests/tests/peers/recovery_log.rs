@@ -275,7 +275,7 @@ fn names_in_fragmented_space(peers: &Peers, image: &Path) -> Result<()> {
     })
 }
 
-/// Linux 7.2 refuses to mount such an image after a crash, so it is not asked.
+/// Linux 6.18 refuses to mount such an image after a crash, so it is not asked.
 #[test]
 fn directory_blocks_in_several_pieces_are_whole_again() {
     let Some(peers) = Peers::or_skip() else { return };

@@ -3,7 +3,7 @@
 //! Where free space is fragmented, a directory block of more than one filesystem block is
 //! put together from extents. Each piece is logged as a buffer of its own, but the
 //! checksum in the header of the first covers them all, so it can only be made when all
-//! pieces were replayed. (Linux 7.2 does not: it fails to recover such a log.)
+//! pieces were replayed. (Linux 6.18 does not: it fails to recover such a log.)
 //!
 //! A piece does not tell what it belongs to. But whatever changes a directory changes its
 //! inode too, in the same transaction: the blocks of all directories replayed are looked at.
