@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use crate::peers;
 use crate::shell::{self, cargo, step, target_directory};
 
+mod atomic;
 mod files;
 mod log;
 mod mkfs;
@@ -39,6 +40,7 @@ type Bench = fn(&Bencher) -> Result<Vec<Row>>;
 
 /// All benchmarks: a name for the filter, whether a Linux mount is needed, the function.
 const BENCHES: &[(&str, bool, Bench)] = &[
+    ("atomic", true, atomic::atomic),
     ("mkfs", false, mkfs::mkfs),
     ("exchange", true, files::exchange),
     ("create", true, files::create),

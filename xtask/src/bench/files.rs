@@ -52,7 +52,7 @@ pub fn exchange(bencher: &Bencher) -> Result<Vec<Row>> {
 }
 
 /// A file of `extents` one-block extents with holes between them.
-fn write_extents(path: &Path, extents: u64) -> Result<()> {
+pub fn write_extents(path: &Path, extents: u64) -> Result<()> {
     let file = File::create(path)?;
     for index in 0..extents {
         file.write_all_at(&[index as u8 | 1; 4096], index * 8192)?;
@@ -95,7 +95,7 @@ fn create_script(directory: &str) -> String {
 }
 
 /// Runs `command` with `script` as its standard input; returns the time it took.
-fn feed(command: &mut Command, script: &str) -> Result<Duration> {
+pub fn feed(command: &mut Command, script: &str) -> Result<Duration> {
     let start = Instant::now();
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
