@@ -29,6 +29,8 @@ mod recovery_log;
 mod same_steps;
 #[path = "peers/space.rs"]
 mod space;
+#[path = "peers/untorn.rs"]
+mod untorn;
 #[path = "peers/xattr.rs"]
 mod xattr;
 #[path = "peers/xfs_db.rs"]

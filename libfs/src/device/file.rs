@@ -8,6 +8,7 @@ use std::path::Path;
 use nix::fcntl::{Flock, FlockArg};
 use rustix::fs::FallocateFlags;
 
+use super::direct::DirectFile;
 use super::{AtomicWriteLimits, Device, Zeroed, check_range};
 use crate::{Errno, Error, Result};
 
@@ -21,6 +22,8 @@ const EARLY_WRITE_BACK: usize = 4 << 20;
 /// is locked and refused while a loop device is attached to it.
 pub struct FileDevice {
     file: Handle,
+    /// For untorn writes, where the host has them.
+    direct: Option<DirectFile>,
     name: String,
     size: u64,
     read_only: bool,
@@ -85,8 +88,10 @@ impl FileDevice {
         };
         let size = size_of(&file, block_device).map_err(cannot)?;
         let (logical, physical) = sector_sizes(path, block_device);
+        let direct = if read_only { None } else { DirectFile::of(&file) };
         Ok(Self {
             file,
+            direct,
             name,
             size,
             read_only,
@@ -190,6 +195,15 @@ impl Device for FileDevice {
         Ok(())
     }
 
+    fn write_atomic_at(&self, buf: &[u8], offset: u64) -> Result<()> {
+        check_range(self, "untorn write", offset, buf.len())?;
+        let Some(direct) = &self.direct else {
+            return AtomicWriteLimits::default().check(&self.name, offset, buf.len());
+        };
+        direct.limits().check(&self.name, offset, buf.len())?;
+        direct.write(buf, offset).map_err(|e| self.fail("untorn write", buf.len(), offset, e))
+    }
+
     fn flush(&self) -> Result<()> {
         self.file.sync_data().map_err(|e| Error::io(format!("{}: flush failed", self.name), e))
     }
@@ -236,7 +250,7 @@ impl Device for FileDevice {
     }
 
     fn atomic_write_limits(&self) -> AtomicWriteLimits {
-        AtomicWriteLimits::default()
+        self.direct.as_ref().map(DirectFile::limits).unwrap_or_default()
     }
 
     fn is_read_only(&self) -> bool {

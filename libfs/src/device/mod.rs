@@ -3,17 +3,20 @@
 //! [`Device`] is the only way libfs touches storage. Reads and writes are positioned and
 //! complete or fail; nothing is durable before [`Device::flush`] returned. The kinds are
 //! a [file or block device](FileDevice), [memory](MemoryDevice), a copy-on-write
-//! [overlay](OverlayDevice), a [recorder](RecorderDevice) for crash enumeration and a
-//! [fault injector](FaultDevice).
+//! [overlay](OverlayDevice), a [recorder](RecorderDevice) for crash enumeration, a
+//! [fault injector](FaultDevice) and one that [promises untorn writes](LimitedDevice).
 
+mod direct;
 mod fault;
 mod file;
+mod limited;
 mod memory;
 mod overlay;
 mod recorder;
 
 pub use fault::{FaultDevice, FaultRule};
 pub use file::FileDevice;
+pub use limited::LimitedDevice;
 pub use memory::MemoryDevice;
 pub use overlay::OverlayDevice;
 pub use recorder::{Event, RecorderDevice};
@@ -31,6 +34,22 @@ pub struct AtomicWriteLimits {
     pub unit_min: u32,
     /// Largest untorn write in bytes, a power of two.
     pub unit_max: u32,
+}
+
+impl AtomicWriteLimits {
+    /// Fails unless `len` bytes at byte `offset` of the device called `name` can be written
+    /// untorn: EOPNOTSUPP where nothing can, EINVAL where the rule is broken.
+    fn check(&self, name: &str, offset: u64, len: usize) -> Result<()> {
+        let what = || format!("untorn write of {len} bytes at offset {offset} to {name}");
+        if self.unit_max == 0 {
+            return Err(crate::Error::os(crate::Errno::EOPNOTSUPP, what()));
+        }
+        let fits = self.unit_min as usize <= len && len <= self.unit_max as usize;
+        if fits && len.is_power_of_two() && offset.is_multiple_of(len as u64) {
+            return Ok(());
+        }
+        Err(crate::Error::os(crate::Errno::EINVAL, what()))
+    }
 }
 
 /// How a range came to read as zeros.
@@ -63,7 +82,8 @@ pub trait Device: Send + Sync {
     /// [`Device::atomic_write_limits`].
     ///
     /// # Errors
-    /// As [`Device::write_at`], and EOPNOTSUPP where the device has no such writes.
+    /// As [`Device::write_at`]; EOPNOTSUPP where the device has no such writes, EINVAL where
+    /// this is none of those that it promises.
     fn write_atomic_at(&self, _buf: &[u8], _offset: u64) -> Result<()> {
         Err(crate::Error::os(crate::Errno::EOPNOTSUPP, format!("untorn write to {}", self.name())))
     }

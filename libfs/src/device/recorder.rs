@@ -55,8 +55,10 @@ impl Device for RecorderDevice {
     }
 
     fn write_atomic_at(&self, buf: &[u8], offset: u64) -> Result<()> {
+        // A device that refuses has not written anything.
+        self.inner.write_atomic_at(buf, offset)?;
         self.events().push(Event::Write { offset, data: buf.to_vec(), atomic: true });
-        self.inner.write_atomic_at(buf, offset)
+        Ok(())
     }
 
     fn flush(&self) -> Result<()> {

@@ -10,6 +10,7 @@ pub mod mappings;
 pub mod namespace;
 mod read;
 mod truncate;
+pub mod untorn;
 mod write;
 
 pub use exchange::{ExchangeFlags, ExchangeIntent, ExchangeRequest, exchange_range};

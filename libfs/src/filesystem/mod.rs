@@ -23,6 +23,7 @@
 
 mod operations;
 mod recover;
+mod untorn;
 
 pub use operations::{ExchangeRange, Mapping, Stat};
 pub use recover::{RecoveryReport, Unrecovered};

@@ -82,7 +82,7 @@ impl Filesystem {
         self.mount.trim_caches();
     }
 
-    fn inode(&mut self, ino: u64) -> Result<InodeRef> {
+    pub(super) fn inode(&mut self, ino: u64) -> Result<InodeRef> {
         self.start();
         self.mount.iget(ino)
     }

@@ -5,6 +5,12 @@
 //! are stored nowhere. They were checked against `xfs_db -c logres` of xfsprogs 7.2.
 //! Realtime volumes need more than is counted here; they are not supported yet.
 
+mod untorn;
+
+pub use untorn::{untorn_extents, untorn_write_max};
+
+use self::untorn::untorn_log_bytes;
+
 use super::btree_block::BtreeKind;
 use super::geometry::{Geometry, MaxLevels};
 
@@ -149,8 +155,13 @@ impl Reservations {
 /// transaction, and how many of them. Older filesystems keep the (larger) numbers that
 /// Linux calculated when their newest feature was young.
 pub fn largest_reservation(geometry: &Geometry) -> Reservation {
-    let now = Reservations::new(geometry);
-    let all = if geometry.features.parent { now } else { before_parent_pointers(geometry) };
+    largest_of(geometry, Reservations::new(geometry))
+}
+
+/// As [`largest_reservation`], when the transactions reserve `now`.
+fn largest_of(geometry: &Geometry, now: Reservations) -> Reservation {
+    let mut all = if geometry.features.parent { now } else { before_parent_pointers(geometry) };
+    all.atomic_ioend = now.atomic_ioend;
     let mut largest = Reservation::default();
     for reservation in all.numbered() {
         if reservation.total() > largest.total() {
@@ -205,7 +216,18 @@ fn largest_attribute_bytes(geometry: &Geometry, reservations: &Reservations) -> 
 
 /// Fewest blocks that the log may have, by its stripe unit and everything but its size.
 pub fn minimum_log_blocks(geometry: &Geometry) -> u64 {
-    let largest = largest_reservation(geometry);
+    log_blocks_for(geometry, largest_reservation(geometry))
+}
+
+/// As [`minimum_log_blocks`], for a log that also has room for untorn writes of `blocks`
+/// blocks by copy on write; `None` if no log has.
+pub fn minimum_log_blocks_for_untorn(geometry: &Geometry, blocks: u64) -> Option<u64> {
+    let mut reservations = Reservations::new(geometry);
+    reservations.atomic_ioend.log_bytes = untorn_log_bytes(geometry, blocks)?;
+    Some(log_blocks_for(geometry, largest_of(geometry, reservations)))
+}
+
+fn log_blocks_for(geometry: &Geometry, largest: Reservation) -> u64 {
     let stripe_unit = geometry.log.stripe_unit;
     let bytes = log_space(largest.log_bytes, stripe_unit) * u64::from(largest.log_count.max(1));
     let sectors = bytes.div_ceil(512);
