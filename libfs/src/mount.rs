@@ -503,6 +503,7 @@ impl Mount {
             return Ok(());
         }
         self.check_writable()?;
+        crate::file::cow::cancel_everywhere(self)?;
         if self.log_is_clean && self.cil.is_empty() {
             self.shutdown = Some("it is closed".into());
             return if self.unflushed { self.device.flush() } else { Ok(()) };

@@ -5,6 +5,8 @@
 //! are allocated unwritten and become written when their data is there, so a crash shows
 //! old contents or new contents, never what the blocks held before.
 
+#[allow(dead_code, unused_imports)]
+pub(crate) mod cow;
 pub mod exchange;
 pub mod mappings;
 pub mod namespace;

@@ -1,6 +1,6 @@
 //! Changing a file's size.
 
-use super::{MAX_SIZE, check_writable, touch, write};
+use super::{MAX_SIZE, check_writable, cow, touch, write};
 use crate::inode::bmap::{self, alloc};
 use crate::inode::{InodeLogFlags, InodeRef, WhichFork};
 use crate::mount::Mount;
@@ -24,14 +24,18 @@ pub fn truncate(mount: &mut Mount, inode: InodeRef, size: u64) -> Result<()> {
     // The rest of the block that holds the end must read as zeros if the file grows again.
     let (from, to) = if size > old { (old, size) } else { (size, size.next_multiple_of(block)) };
     write::zero_written(mount, inode, from, to)?;
+    let first = size.div_ceil(block);
+    if size <= old {
+        cow::cancel(mount, inode, (first, u64::MAX))?;
+    }
     let reservation = mount.reservations.itruncate;
     let mut tp = Transaction::begin(mount, reservation, 0)?;
     tp.inode_mut(inode).core.size = size;
     tp.log_inode(inode, InodeLogFlags::CORE);
     touch(&mut tp, inode);
-    let first = size.div_ceil(block);
     if size <= old {
         alloc::unmap_all(&mut tp, inode, WhichFork::Data, first, u64::MAX)?;
+        cow::clear_flag_of_empty(&mut tp, inode)?;
     }
     tp.commit()
 }

@@ -1,14 +1,14 @@
 //! Writing file data.
 //!
 //! A write goes over the file's mappings from left to right. Written blocks of this file
-//! alone are overwritten in place; shared ones are copied to new blocks that replace them
-//! in one transaction; holes get unwritten blocks first, and unwritten blocks become written
+//! alone are overwritten in place; shared ones are replaced by new blocks, which are staged in
+//! the copy-on-write fork until the data is in them ([`super::cow`]); holes get unwritten blocks first, and unwritten blocks become written
 //! once their data is on the device. Only whole blocks are written: the rest of a block
 //! that is written in part comes from what the file has there.
 
-use super::{MAX_SIZE, check_writable, read, touch};
+use super::{MAX_SIZE, check_writable, cow, read, touch};
 use crate::format::inode::DiFlags2;
-use crate::inode::bmap::edit::{self, ReverseMapping};
+use crate::inode::bmap::edit;
 use crate::inode::bmap::{self, Mapping, Target, alloc, blocks, mapping_at};
 use crate::inode::extent_map::{Extent, MAX_EXTENT_BLOCKS};
 use crate::inode::{InodeRef, WhichFork};
@@ -78,7 +78,7 @@ enum Growth {
 }
 
 /// Size and times after data up to byte `end` was written.
-fn written_up_to(tp: &mut Transaction<'_>, inode: InodeRef, end: u64) {
+pub(super) fn written_up_to(tp: &mut Transaction<'_>, inode: InodeRef, end: u64) {
     let core = &mut tp.inode_mut(inode).core;
     core.size = core.size.max(end);
     touch(tp, inode);
@@ -117,13 +117,13 @@ fn write_some(mount: &mut Mount, inode: InodeRef, at: u64, data: &[u8]) -> Resul
 }
 
 /// First block of a byte range, and the one behind its last.
-fn block_range(mount: &Mount, at: u64, len: usize) -> (u64, u64) {
+pub(super) fn block_range(mount: &Mount, at: u64, len: usize) -> (u64, u64) {
     let end = at.saturating_add(len as u64);
     (at >> mount.geo.block_log, mount.geo.blocks_for(end))
 }
 
 /// How many of `len` bytes from `at` on lie in the first `blocks` blocks from there.
-fn bytes_in(mount: &Mount, blocks: u64, at: u64, len: usize) -> usize {
+pub(super) fn bytes_in(mount: &Mount, blocks: u64, at: u64, len: usize) -> usize {
     let in_block = at & (u64::from(mount.geo.block_size) - 1);
     let bytes = (blocks << mount.geo.block_log).saturating_sub(in_block);
     usize::try_from(bytes).unwrap_or(usize::MAX).min(len)
@@ -240,50 +240,20 @@ fn write_written(
         store(mount, inode, &extent, at, data)?;
         return Ok(Part { bytes, stamped: false });
     }
-    let bytes = with_blocks(mount, extent.len, |mount, blocks| {
-        let part = extent.clip(extent.offset, extent.offset + blocks).unwrap_or(extent);
-        copy_on_write(mount, inode, part, at, data, growth)
-    })?;
+    let bytes = cow::overwrite_shared(mount, inode, extent, at, data, growth == Growth::Yes)?;
     Ok(Part { bytes, stamped: true })
-}
-
-/// Writes to new blocks that take the place of the shared ones in `old`; returns how many
-/// bytes that were. The old blocks lose this file as an owner in the same change.
-fn copy_on_write(
-    mount: &mut Mount,
-    inode: InodeRef,
-    old: Extent,
-    at: u64,
-    data: &[u8],
-    growth: Growth,
-) -> Result<Option<usize>> {
-    let mut tp = begin_mapping(mount, old.len)?;
-    let near = alloc::target(&tp, inode, WhichFork::Data, old.offset)?;
-    let found = blocks::alloc_file_blocks(&mut tp, near, 1, old.len, false)?;
-    let Some((start, len)) = found else {
-        tp.commit()?;
-        return Ok(None);
-    };
-    let old = old.clip(old.offset, old.offset + len).unwrap_or(old);
-    let new = Extent { start, unwritten: false, ..old };
-    let bytes = bytes_in(&tp, new.len, at, data.len());
-    let data = data.get(..bytes).unwrap_or(data);
-    // The parts of blocks that `data` leaves alone still come from the old blocks.
-    store(&mut tp, inode, &new, at, data)?;
-    edit::remove(&mut tp, inode, WhichFork::Data, old, ReverseMapping::Deferred)?;
-    blocks::defer_free_file_blocks(&mut tp, inode, WhichFork::Data, old);
-    edit::add(&mut tp, inode, WhichFork::Data, new, ReverseMapping::Deferred)?;
-    if growth == Growth::Yes {
-        written_up_to(&mut tp, inode, at + bytes as u64);
-    }
-    tp.commit()?;
-    Ok(Some(bytes))
 }
 
 /// Writes `data`, for byte `at` of the file, to the device blocks of `target`, which hold
 /// (or will hold) those file blocks. Where `data` begins or ends inside a block, the rest of
 /// the block is what the file has there now, and zeros behind the end of the file.
-fn store(mount: &mut Mount, inode: InodeRef, target: &Extent, at: u64, data: &[u8]) -> Result<()> {
+pub(super) fn store(
+    mount: &mut Mount,
+    inode: InodeRef,
+    target: &Extent,
+    at: u64,
+    data: &[u8],
+) -> Result<()> {
     let size = u64::from(mount.geo.block_size);
     let place = |byte: u64, mount: &Mount| {
         let block = target.block_at(byte >> mount.geo.block_log);

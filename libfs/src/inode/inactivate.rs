@@ -9,6 +9,7 @@ use super::fork::{InodeFork, WhichFork};
 use super::{DiFlags, InodeCore, InodeLogFlags, InodeRef, create, unlinked};
 use crate::Result;
 use crate::buffer::BufferKind;
+use crate::file::cow;
 use crate::format::attr::leaf::{FreeRun, LeafHeader};
 use crate::format::da::{ATTR_LEAF_MAGIC, BlockInfo};
 use crate::format::geometry::Geometry;
@@ -34,6 +35,9 @@ impl Mount {
     pub fn release_inode(&mut self, inode: InodeRef) -> Result<()> {
         let opens = &mut self.inode_mut(inode).opens;
         *opens = opens.saturating_sub(1);
+        if *opens == 0 && self.log.is_some() && self.shutdown.is_none() {
+            cow::cancel_all(self, inode)?;
+        }
         self.free_if_unused(inode)
     }
 
@@ -58,6 +62,7 @@ impl Mount {
 ///
 /// [`crate::Error::Corrupt`] if a fork or a btree is damaged; errors of the device.
 pub fn inactivate(mount: &mut Mount, inode: InodeRef) -> Result<()> {
+    cow::cancel_all(mount, inode)?;
     let core = mount.inode(inode).core;
     if mount.inode(inode).data.nextents() > 0 {
         if core.is_regular() {

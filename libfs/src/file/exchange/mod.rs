@@ -123,6 +123,8 @@ fn clear_behind_end(mount: &mut Mount, intent: &ExchangeIntent) -> Result<()> {
         let end = (start + intent.blocks) << mount.geo.block_log;
         let end = end.max(intent.size1).max(intent.size2);
         super::write::zero_written(mount, inode, size, end)?;
+        // What was staged in advance is for the mappings that the file has now.
+        super::cow::cancel(mount, inode, (start, start + intent.blocks))?;
     }
     Ok(())
 }
