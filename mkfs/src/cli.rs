@@ -28,7 +28,6 @@ const GROUPS: &[(&str, &str)] = &[
 /// Options of xfsprogs 7.2 that this program does not have.
 const MISSING_GROUPS: &[char] = &['c', 'p', 'r'];
 const MISSING: &[(char, &str)] = &[
-    ('i', "max_atomic_write"),
     ('l', "logdev"),
     ('l', "name"),
     ('l', "file"),
@@ -123,6 +122,7 @@ pub struct Cli {
     inodes_per_block: Option<u32>,
     inode_percentage: Option<u8>,
     unaligned_inodes: bool,
+    max_atomic_write: Option<String>,
     features: Features,
     self_healing: Option<SelfHealing>,
     uuid: Option<[u8; 16]>,
@@ -233,6 +233,7 @@ impl Cli {
             ('l', "size") => Some(&mut self.log_size),
             ('l', "su") => Some(&mut self.log_stripe_unit),
             ('n', "size") => Some(&mut self.directory_size),
+            ('i', "max_atomic_write") => Some(&mut self.max_atomic_write),
             _ => None,
         } {
             *words = Some(self.seen.words(option, value)?);
@@ -394,6 +395,8 @@ impl Cli {
         let data_size = self.amount('d', "size", data, sizes)?;
         let stripe = self.stripe(sizes)?;
         let log_stripe_unit = self.log_stripe_unit(sizes)?;
+        let atomic_write = self.max_atomic_write.take();
+        let atomic_write = self.amount('i', "max_atomic_write", atomic_write, sizes)?;
         Ok(Options {
             features: self.features,
             self_healing: self.self_healing,
@@ -405,6 +408,7 @@ impl Cli {
             inodes_per_block: self.inodes_per_block,
             inode_percentage: self.inode_percentage,
             align_inodes: !self.unaligned_inodes,
+            max_atomic_write: atomic_write.map(|size| size.bytes),
             log_sizing: self.log_sizing(sizes)?,
             log_stripe_unit,
             log_ag: self.log_ag,

@@ -27,6 +27,19 @@ pub enum PlanError {
     CountsWithoutFreeInodeBtree,
     #[error("cowextsize not supported without reflink support")]
     CowExtentSizeWithoutReflink,
+    #[error("max_atomic_write option not supported without reflink support")]
+    AtomicWriteWithoutReflink,
+    #[error("Max atomic write size of {0} bytes is not a power of 2")]
+    AtomicWriteSize(u64),
+    #[error("Max atomic write size of {0} bytes not aligned with fsblock.")]
+    AtomicWriteUnaligned(u64),
+    #[error(
+        "Max atomic write size of {}k cannot be larger than allocation group size {}k.",
+        .bytes >> 10, .group >> 10
+    )]
+    AtomicWriteBiggerThanAg { bytes: u64, group: u64 },
+    #[error("atomic write size {}k is too big for the log to handle.", .0 >> 10)]
+    AtomicWriteTooBigForLog(u64),
     #[error("illegal directory block size {0}")]
     DirectoryBlockSize(u32),
     #[error("{}", inode_size_message(*.size, *.block))]
@@ -113,7 +126,15 @@ impl PlanError {
     /// Whether mkfs.xfs follows this message with its usage.
     pub fn wants_usage(&self) -> bool {
         use PlanError::*;
-        !matches!(self, InodeSize { .. } | StripeUnaligned { .. })
+        !matches!(
+            self,
+            InodeSize { .. }
+                | StripeUnaligned { .. }
+                | AtomicWriteSize(_)
+                | AtomicWriteUnaligned(_)
+                | AtomicWriteBiggerThanAg { .. }
+                | AtomicWriteTooBigForLog(_)
+        )
     }
 }
 

@@ -30,6 +30,9 @@ pub(super) fn settle(
     if options.root.cow_extent_size != 0 && !features.reflink.on {
         return Err(PlanError::CowExtentSizeWithoutReflink);
     }
+    if options.max_atomic_write.is_some() && !features.reflink.on {
+        return Err(PlanError::AtomicWriteWithoutReflink);
+    }
     // Online repair needs it, and it costs nothing.
     if features.parent_pointers.on && !features.exchange_range.explicit {
         features.exchange_range.on = true;

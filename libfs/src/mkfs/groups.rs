@@ -165,7 +165,13 @@ impl Groups {
         groups.align(options, device, block, stripes, notify);
         groups.drop_small_last_group(block);
         groups.check(block)?;
-        Ok(groups)
+        let group = groups.blocks * block;
+        match options.max_atomic_write {
+            Some(bytes) if bytes > group => {
+                Err(PlanError::AtomicWriteBiggerThanAg { bytes, group })
+            }
+            _ => Ok(groups),
+        }
     }
 
     /// Makes groups start on stripe units (or on units of untorn writes), and not all of
@@ -178,7 +184,11 @@ impl Groups {
         stripes: &Stripes,
         notify: &mut dyn FnMut(Notice),
     ) {
-        let unit = stripes.unit.max(atomic_write_max(device, block) / block);
+        // What is too large for the groups is refused later; it does not make them larger.
+        let group = self.blocks * block;
+        let asked = options.max_atomic_write.map(|bytes| if bytes > group { 0 } else { bytes });
+        let atomic_write = asked.unwrap_or_else(|| atomic_write_max(device, block));
+        let unit = stripes.unit.max(atomic_write / block);
         if unit == 0 {
             return;
         }

@@ -60,7 +60,7 @@ pub(super) fn place(
     unit: u64,
 ) -> Result<LogPlace, PlanError> {
     let sizing = Sizing { options, device, geometry, groups, block: geometry.block_size.into() };
-    let minimum = sizing.minimum();
+    let minimum = sizing.minimum()?;
     // One block less than is usable: a group without any free block is trouble.
     let mut maximum = i64::from(geometry.ag_max_usable()) - 1;
     if maximum < minimum as i64 {
@@ -130,13 +130,23 @@ impl Sizing<'_> {
         }
     }
 
-    fn minimum(&self) -> u64 {
+    fn minimum(&self) -> Result<u64, PlanError> {
         let minimum = log_reservation::minimum_log_blocks(self.geometry);
+        let minimum = match self.options.max_atomic_write {
+            Some(bytes) => minimum.max(self.minimum_for_untorn(bytes)?),
+            None => minimum,
+        };
         let large = self.groups.data_blocks >= GIBI / self.block;
         if self.asked_blocks().is_none() && large {
-            return minimum.max(MIN_BYTES / self.block);
+            return Ok(minimum.max(MIN_BYTES / self.block));
         }
-        minimum
+        Ok(minimum)
+    }
+
+    fn minimum_for_untorn(&self, bytes: u64) -> Result<u64, PlanError> {
+        let blocks = bytes / self.block;
+        log_reservation::minimum_log_blocks_for_untorn(self.geometry, blocks)
+            .ok_or(PlanError::AtomicWriteTooBigForLog(bytes))
     }
 
     /// 1/2048 of the filesystem, or what many CPUs need, within the limits.

@@ -225,6 +225,8 @@ pub struct Options {
     pub inode_percentage: Option<u8>,
     /// Inode chunks are aligned; declining is refused.
     pub align_inodes: bool,
+    /// Largest untorn write in bytes that groups and log should have room for.
+    pub max_atomic_write: Option<u64>,
     /// Log size.
     pub log_sizing: LogSizing,
     /// Log stripe unit in bytes.
@@ -260,6 +262,7 @@ impl Default for Options {
             inodes_per_block: None,
             inode_percentage: None,
             align_inodes: true,
+            max_atomic_write: None,
             log_sizing: LogSizing::Automatic,
             log_stripe_unit: None,
             log_ag: None,

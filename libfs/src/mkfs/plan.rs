@@ -74,6 +74,7 @@ impl Plan {
                  log stripe unit adjusted to 32KiB"
             )));
         }
+        check_atomic_write(options, block)?;
         let groups = Groups::new(options, device, block, data_blocks, &stripes, notify)?;
         let mut superblock = Dsb::new_zeroed();
         set_sizes(&mut superblock, sizes, inode, directory_block);
@@ -140,6 +141,17 @@ fn planned_geometry(superblock: &Dsb) -> Result<Geometry, PlanError> {
         text: format!("{} blocks", superblock.dblocks.get()),
         maximum: (i64::MAX as u64) / u64::from(superblock.blocksize.get()),
     })
+}
+
+fn check_atomic_write(options: &Options, block: u64) -> Result<(), PlanError> {
+    let Some(bytes) = options.max_atomic_write else { return Ok(()) };
+    if !bytes.is_power_of_two() {
+        return Err(PlanError::AtomicWriteSize(bytes));
+    }
+    if !bytes.is_multiple_of(block) {
+        return Err(PlanError::AtomicWriteUnaligned(bytes));
+    }
+    Ok(())
 }
 
 fn directory_block_size(options: &Options, block: u32) -> Result<u32, PlanError> {

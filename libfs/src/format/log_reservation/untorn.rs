@@ -9,7 +9,7 @@
 //! which every block is an extent of its own. The numbers were checked against what Linux
 //! 6.18 reports in statx and what mkfs.xfs 7.2 makes of `-i max_atomic_write`.
 
-use super::{Calculator, Reservations};
+use super::{Calculator, QUOTA, Reservations};
 use crate::format::geometry::Geometry;
 
 /// Most bytes that Linux takes in one write (2 GiB less a page), rounded down to a power
@@ -60,7 +60,7 @@ impl Calculator<'_> {
     /// Most that finishing one intent of the chain may log besides items.
     fn untorn_step(&self) -> u64 {
         let free = self.sectors(3) + self.blocks(self.free_space_blocks(1));
-        let map = self.inodes(1) + self.blocks(u64::from(self.levels.bmap_data) + 1);
+        let map = QUOTA + self.inodes(1) + self.blocks(u64::from(self.levels.bmap_data) + 1);
         free.max(map).max(self.reference_counts(1))
     }
 }
