@@ -59,6 +59,7 @@ pub(crate) fn format(shape: Shape) -> Arc<dyn Device> {
         inodes_per_block: None,
         inode_percentage: None,
         align_inodes: true,
+        max_atomic_write: None,
         log_sizing: LogSizing::Automatic,
         log_stripe_unit: None,
         log_ag: None,
