@@ -224,10 +224,24 @@ impl Mount {
     /// # Errors
     /// [`Error::Io`] from the device, [`Error::Shutdown`].
     pub fn write_data(&mut self, buf: &[u8], offset: u64) -> Result<()> {
+        self.prepare_data(buf.len(), offset)?;
+        self.device.write_at(buf, offset)
+    }
+
+    /// As [`Mount::write_data`], by the device's own untorn write.
+    ///
+    /// # Errors
+    /// As [`Mount::write_data`]; EOPNOTSUPP, EINVAL where the device does not promise this.
+    pub fn write_data_untorn(&mut self, buf: &[u8], offset: u64) -> Result<()> {
+        self.prepare_data(buf.len(), offset)?;
+        self.device.write_atomic_at(buf, offset)
+    }
+
+    fn prepare_data(&mut self, len: usize, offset: u64) -> Result<()> {
         self.check_writable()?;
         self.unflushed = true;
-        self.buffers.forget_range(offset / 512, (buf.len() as u64).div_ceil(512));
-        self.device.write_at(buf, offset)
+        self.buffers.forget_range(offset / 512, (len as u64).div_ceil(512));
+        Ok(())
     }
 
     // ---- the log ----

@@ -31,6 +31,8 @@ mod same_steps;
 mod space;
 #[path = "peers/untorn.rs"]
 mod untorn;
+#[path = "peers/untorn_matrix.rs"]
+mod untorn_matrix;
 #[path = "peers/xattr.rs"]
 mod xattr;
 #[path = "peers/xfs_db.rs"]

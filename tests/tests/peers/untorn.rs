@@ -47,7 +47,7 @@ const GEOMETRIES: &[(u64, &str)] = &[
 ];
 
 /// The machine's Linux, if it has untorn writes by copy on write.
-fn linux_or_skip(peers: &Peers) -> Option<()> {
+pub(super) fn linux_or_skip(peers: &Peers) -> Option<()> {
     if !linux::host_or_skip() {
         return None;
     }
@@ -61,7 +61,7 @@ fn linux_or_skip(peers: &Peers) -> Option<()> {
     Some(())
 }
 
-fn open(device: Arc<dyn Device>) -> libfs::Result<Filesystem> {
+pub(super) fn open(device: Arc<dyn Device>) -> libfs::Result<Filesystem> {
     Ok(match Filesystem::open(device)? {
         Opened::Clean(filesystem) => filesystem,
         Opened::Dirty(unrecovered) => unrecovered.recover()?.0,
