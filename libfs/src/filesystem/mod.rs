@@ -21,8 +21,11 @@
 //! # }
 //! ```
 
+mod in_memory;
 mod operations;
 mod recover;
+mod staged;
+mod temporary;
 mod untorn;
 
 pub use operations::{ExchangeRange, Mapping, Stat};

@@ -78,7 +78,7 @@ pub struct ExchangeRange {
 
 impl Filesystem {
     /// Caches are trimmed between operations, when nothing refers into them.
-    fn start(&mut self) {
+    pub(super) fn start(&mut self) {
         self.mount.trim_caches();
     }
 
@@ -98,7 +98,7 @@ impl Filesystem {
     }
 
     /// The directory that holds the last name of `path`, and that name.
-    fn parent(&mut self, path: &str) -> Result<(InodeRef, Vec<u8>)> {
+    pub(super) fn parent(&mut self, path: &str) -> Result<(InodeRef, Vec<u8>)> {
         self.start();
         namespace::resolve_parent(&mut self.mount, path.as_bytes())
     }
@@ -342,7 +342,7 @@ impl Filesystem {
     }
 }
 
-fn owned_by_root(permissions: u16) -> NewFile {
+pub(super) fn owned_by_root(permissions: u16) -> NewFile {
     NewFile { permissions: permissions & 0o7777, uid: 0, gid: 0 }
 }
 

@@ -9,10 +9,7 @@ use crate::format::inode::Timestamp;
 use crate::format::superblock::Superblock;
 use crate::journal::writer::LogWriter;
 use crate::journal::{LogArea, find_ends};
-use crate::mkfs::{
-    AgSizing, DeviceTraits, Features, LogSizing, Options, Plan, RootDirectory, Sizes, Stripe,
-    Toggle,
-};
+use crate::mkfs::{AgSizing, DeviceTraits, Features, Options, Plan, Sizes, Stripe, Toggle};
 use crate::mount::Mount;
 
 /// Which optional trees a filesystem has.
@@ -28,17 +25,7 @@ pub(crate) struct Shape {
 /// Makes a filesystem.
 pub(crate) fn format(shape: Shape) -> Arc<dyn Device> {
     let bytes = shape.megabytes << 20;
-    let traits = DeviceTraits {
-        size: bytes,
-        is_file: true,
-        logical_sector_size: 512,
-        physical_sector_size: 512,
-        solid_state: false,
-        stripe_unit: 0,
-        stripe_width: 0,
-        atomic_write_min: 0,
-        atomic_write_max: 0,
-    };
+    let traits = DeviceTraits::image_file(bytes);
     let mut features = Features::default();
     if !shape.trees {
         let off = Toggle::chosen(false);
@@ -49,26 +36,13 @@ pub(crate) fn format(shape: Shape) -> Arc<dyn Device> {
     }
     let options = Options {
         features,
-        self_healing: None,
         uuid: [7; 16],
-        label: Vec::new(),
-        data_size: None,
         ag_sizing: AgSizing::Count(shape.groups),
         stripe: Stripe::None,
-        inode_size: None,
-        inodes_per_block: None,
-        inode_percentage: None,
-        align_inodes: true,
-        max_atomic_write: None,
-        log_sizing: LogSizing::Automatic,
-        log_stripe_unit: None,
-        log_ag: None,
-        directory_block_size: None,
         unsupported: true,
-        cpus: 1,
         time: Timestamp { seconds: 1_700_000_000, nanos: 0 },
         generation: 1,
-        root: RootDirectory::default(),
+        ..Options::default()
     };
     let sizes = Sizes { block: shape.block, sector: 512 };
     let plan = Plan::new(&options, sizes, &traits, &mut |_| ()).unwrap();

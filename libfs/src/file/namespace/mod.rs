@@ -8,12 +8,14 @@ mod link;
 mod path;
 mod remove;
 mod rename;
+mod tmpfile;
 
 pub use create::{NewFile, create, mkdir, mknod, symlink};
 pub use link::link;
 pub use path::{resolve, resolve_parent};
 pub use remove::{rmdir, unlink};
 pub use rename::{RenameFlags, rename};
+pub use tmpfile::create_temporary;
 
 use crate::dir;
 use crate::format::dir::{FileType, MAX_NAME};
