@@ -9,6 +9,7 @@
 //! | [`crash`] | images a real kernel left behind when its power was cut |
 //! | [`workload`] | what goes on when the power is cut |
 //! | [`enumerate`] | every state a power cut can leave, from a recording of device writes |
+//! | [`all_or_nothing`] | one operation, the power cut at every point of it |
 //! | [`manifest`] | everything a tree of files holds, as comparable lines |
 //! | [`sparse`] | comparing and copying images of up to 100 TiB without reading their holes |
 //! | [`ours`] | this workspace's own programs |
@@ -17,6 +18,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod all_or_nothing;
 pub mod crash;
 pub mod enumerate;
 pub mod linux;
