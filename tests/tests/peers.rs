@@ -29,6 +29,8 @@ mod recovery_log;
 mod same_steps;
 #[path = "peers/space.rs"]
 mod space;
+#[path = "peers/staged.rs"]
+mod staged;
 #[path = "peers/untorn.rs"]
 mod untorn;
 #[path = "peers/untorn_matrix.rs"]
