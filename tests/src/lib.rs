@@ -8,6 +8,7 @@
 //! | [`uml`] | user-mode Linux on its own: no root needed |
 //! | [`crash`] | images a real kernel left behind when its power was cut |
 //! | [`workload`] | what goes on when the power is cut |
+//! | [`differential`] | one script run by several programs on several kinds of files, compared |
 //! | [`enumerate`] | every state a power cut can leave, from a recording of device writes |
 //! | [`all_or_nothing`] | one operation, the power cut at every point of it |
 //! | [`manifest`] | everything a tree of files holds, as comparable lines |
@@ -20,6 +21,7 @@
 
 pub mod all_or_nothing;
 pub mod crash;
+pub mod differential;
 pub mod enumerate;
 pub mod linux;
 pub mod manifest;

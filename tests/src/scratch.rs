@@ -39,6 +39,20 @@ impl Scratch {
         Ok(Scratch { dir: tempfile::Builder::new().prefix("xfs-test-").tempdir_in(shared)? })
     }
 
+    /// A directory in memory where the machine has a tmpfs at `/dev/shm`, else as [`Scratch::new`]:
+    /// for images that many small changes are written to.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be made.
+    pub fn in_memory() -> Result<Self> {
+        let shared = Path::new("/dev/shm");
+        if !shared.is_dir() {
+            return Self::new();
+        }
+        Ok(Scratch { dir: tempfile::Builder::new().prefix("xfs-test-").tempdir_in(shared)? })
+    }
+
     /// The directory.
     pub fn dir(&self) -> &Path {
         self.dir.path()

@@ -7,6 +7,8 @@ mod bad_input;
 mod crash_enumeration;
 #[path = "peers/device_errors.rs"]
 mod device_errors;
+#[path = "peers/differential.rs"]
+mod differential;
 #[path = "peers/dir.rs"]
 mod dir;
 #[path = "peers/file.rs"]

@@ -1,0 +1,190 @@
+//! One script, three executions: xfs_io 7.2 on a mounted file, ours on a mounted file, ours on
+//! an image. They must print the same, and leave the same files.
+
+use tests::differential::arena::{Arena, Failure, Tally, Template};
+use tests::differential::generate;
+use tests::differential::script::Script;
+use tests::differential::shrink::shrink;
+use tests::differential::world::Kind;
+use tests::linux;
+use tests::peers::Peers;
+use tests::skip::say;
+
+/// Environment variable: how many random scripts each of the random tests runs.
+const SCRIPTS: &str = "XFS_DIFFERENTIAL_SCRIPTS";
+/// Environment variable: the seed of the first script.
+const SEED: &str = "XFS_DIFFERENTIAL_SEED";
+
+/// Commands of a random script.
+const LENGTH: usize = 50;
+/// Scripts that share their filesystems.
+const BATCH: usize = 125;
+
+const SIZE: u64 = 512 << 20;
+
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// A script that went wrong, by its seed.
+type Failed = (u64, Failure);
+
+/// Runs scripts from the seed `first` on in worlds of these kinds; returns the failures.
+fn random(peers: &Peers, kinds: &[Kind], first: u64, count: u64) -> Vec<Failed> {
+    let template = Template::new(peers, SIZE, &[], BATCH).unwrap();
+    let mut tally = Tally::default();
+    let mut failed = Vec::new();
+    let seeds: Vec<u64> = (first..first + count).collect();
+    for batch in seeds.chunks(BATCH) {
+        let mut batch = batch.to_vec();
+        while let Err(seed) = random_batch(&template, kinds, &batch, &mut tally, &mut failed) {
+            let what = "Linux shuts the filesystem down\n".to_owned();
+            failed.push((seed, Failure { case: None, world: Kind::Theirs, what }));
+            batch.retain(|other| *other != seed);
+        }
+    }
+    say(&format!("{count} scripts: {tally}"));
+    failed
+}
+
+/// Runs the scripts of these seeds on the same filesystems.
+///
+/// # Errors
+///
+/// The seed of a script that a filesystem does not survive; nothing is known of the others then.
+fn random_batch(
+    template: &Template,
+    kinds: &[Kind],
+    seeds: &[u64],
+    tally: &mut Tally,
+    failed: &mut Vec<Failed>,
+) -> Result<(), u64> {
+    let mut arena = Arena::new(template, kinds).unwrap();
+    let mut failures = Vec::new();
+    for (index, seed) in seeds.iter().enumerate() {
+        failures.extend(arena.run(index, &generate::script(*seed, LENGTH)).unwrap());
+        if arena.is_shut_down() {
+            return Err(*seed);
+        }
+    }
+    tally.merge(arena.tally());
+    failures.extend(arena.finish().unwrap());
+    let seed = |failure: &Failure| seeds[failure.case.unwrap_or(0)];
+    failed.extend(failures.into_iter().map(|failure| (seed(&failure), failure)));
+    Ok(())
+}
+
+/// What goes wrong with one script on filesystems of its own.
+fn alone(template: &Template, kinds: &[Kind], script: &Script) -> Vec<Failure> {
+    let mut arena = Arena::new(template, kinds).unwrap();
+    let mut failures = arena.run(0, script).unwrap();
+    if arena.is_shut_down() {
+        let what = "Linux shuts the filesystem down\n".to_owned();
+        return vec![Failure { case: None, world: Kind::Theirs, what }];
+    }
+    failures.extend(arena.finish().unwrap());
+    failures
+}
+
+/// Prints the failures, the first few with the smallest script that still fails; panics when
+/// there are any.
+fn judge(peers: &Peers, kinds: &[Kind], failed: &[Failed], count: u64) {
+    let Some((first, _)) = failed.first() else {
+        say(&format!(
+            "{count} random scripts of {LENGTH} commands, {} worlds: all alike",
+            kinds.len()
+        ));
+        return;
+    };
+    let template = Template::new(peers, SIZE, &[], 1).unwrap();
+    let mut seeds: Vec<u64> = failed.iter().map(|(seed, _)| *seed).collect();
+    seeds.dedup();
+    let shrunk = usize::try_from(number("XFS_DIFFERENTIAL_SHRINK", 3)).unwrap();
+    for seed in seeds.iter().take(shrunk) {
+        for (_, failure) in failed.iter().filter(|(of, _)| of == seed).take(2) {
+            say(&format!("seed {seed}: {:?}: {}", failure.world, failure.what));
+        }
+        let script = generate::script(*seed, LENGTH);
+        if alone(&template, kinds, &script).is_empty() {
+            say(&format!("seed {seed}: does not fail on filesystems of its own"));
+            continue;
+        }
+        let small = shrink(script.commands, 150, |commands| {
+            !alone(&template, kinds, &Script::of(commands)).is_empty()
+        });
+        let small = Script::of(small);
+        say(&format!("seed {seed}: the smallest script that fails:\n{small}"));
+        for failure in alone(&template, kinds, &small).iter().take(2) {
+            say(&format!("{:?}: {}", failure.world, failure.what));
+        }
+    }
+    seeds.sort_unstable();
+    seeds.dedup();
+    panic!("{} of {count} scripts differ, the first has seed {first}: {seeds:?}", seeds.len());
+}
+
+/// The whole of a random test.
+fn random_test(kinds: &[Kind], part: u64, default: u64) {
+    let Some(peers) = Peers::or_skip() else { return };
+    if !linux::host_or_skip() {
+        return;
+    }
+    let count = number(SCRIPTS, default);
+    let first = number(SEED, 1) + part * 1_000_000;
+    say(&format!("random scripts from seed {first} on"));
+    let failed = random(&peers, kinds, first, count);
+    judge(&peers, kinds, &failed, count);
+}
+
+/// What xfs_io 7.2 does to one of two filesystems after the same script ran on both: each must
+/// be found.
+const SEEDED: [&str; 9] = [
+    "pwrite -S 9 5000 1",
+    "truncate 65537",
+    "funshare 4k 4k",
+    "reflink @/b 8k 12k 4k",
+    "fzero 0 4k",
+    "falloc -k 1m 4k",
+    "fpunch 20k 4k",
+    "cowextsize 16k",
+    "flink @/c",
+];
+
+#[test]
+fn differences_between_filesystems_are_found() {
+    let Some(peers) = Peers::or_skip() else { return };
+    if !linux::host_or_skip() {
+        return;
+    }
+    let template = Template::new(&peers, SIZE, &[], SEEDED.len() + 1).unwrap();
+    let mut arena = Arena::new(&template, &[Kind::Theirs, Kind::Theirs]).unwrap();
+    let script = Script::of([
+        "open -f @/b",
+        "pwrite -S 1 0 64k",
+        "open -f @/a",
+        "reflink @/b 0 0 16k",
+        "pwrite -S 2 16k 48k",
+        "pwrite -S 3 0 4k",
+    ]);
+    for case in 0..=SEEDED.len() {
+        assert!(arena.run(case, &script).unwrap().is_empty());
+    }
+    for (case, command) in SEEDED.iter().enumerate() {
+        let directory = arena.directory(1, case).unwrap();
+        let command = command.replace('@', &directory.display().to_string());
+        peers.io(&directory.join("a"), &[&command]).unwrap();
+    }
+    let failures = arena.finish().unwrap();
+    let found: Vec<usize> = failures.iter().filter_map(|failure| failure.case).collect();
+    assert_eq!(found, (0..SEEDED.len()).collect::<Vec<_>>(), "{failures:#?}");
+    // What a command prints is compared as well.
+    let mut arena = Arena::new(&template, &[Kind::Theirs, Kind::Theirs]).unwrap();
+    std::fs::write(arena.directory(1, 0).unwrap().join("a"), "something").unwrap();
+    let failures = arena.run(0, &Script::of(["open -f @/a", "pread 0 4"])).unwrap();
+    assert!(failures[0].what.contains("command 1 `pread 0 4`"), "{failures:#?}");
+}
+
+#[test]
+fn two_mounted_filesystems_are_alike_to_xfsprogs() {
+    random_test(&[Kind::Theirs, Kind::Theirs], 9, 60);
+}
