@@ -3,6 +3,8 @@
 
 #[path = "peers/bad_input.rs"]
 mod bad_input;
+#[path = "peers/commit.rs"]
+mod commit;
 #[path = "peers/crash_enumeration.rs"]
 mod crash_enumeration;
 #[path = "peers/device_errors.rs"]

@@ -22,9 +22,9 @@ pub use truncate::truncate;
 pub use write::{allocate_range, write};
 
 use crate::format::inode::DiFlags;
-use crate::inode::{InodeLogFlags, InodeRef};
+use crate::inode::InodeRef;
+use crate::inode::timestamps::contents_changed as touch;
 use crate::mount::Mount;
-use crate::transaction::Transaction;
 use crate::{Errno, Error, Result};
 
 /// Largest file in bytes.
@@ -53,14 +53,4 @@ fn check_writable(mount: &Mount, inode: InodeRef) -> Result<()> {
         return Err(Error::os(Errno::EPERM, "the file is immutable"));
     }
     Ok(())
-}
-
-/// The contents changed: sets both times and raises the change count, logged.
-fn touch(tp: &mut Transaction<'_>, inode: InodeRef) {
-    let now = tp.clock.now();
-    let core = &mut tp.inode_mut(inode).core;
-    core.mtime = now;
-    core.ctime = now;
-    core.changecount = core.changecount.wrapping_add(1);
-    tp.log_inode(inode, InodeLogFlags::CORE);
 }

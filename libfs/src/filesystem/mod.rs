@@ -21,6 +21,7 @@
 //! # }
 //! ```
 
+mod commit;
 mod in_memory;
 mod operations;
 mod recover;

@@ -244,17 +244,25 @@ impl Filesystem {
     /// # Errors
     /// As [`crate::file::exchange::exchange_range`].
     pub fn exchange_range(&mut self, file1: u64, file2: u64, range: &ExchangeRange) -> Result<()> {
-        let file1 = self.inode(file1)?;
-        let file2 = self.mount.iget(file2)?;
-        let request = ExchangeRequest {
-            file1,
+        let request = self.exchange_request(file1, file2, range)?;
+        file::exchange::exchange_range(&mut self.mount, &request)
+    }
+
+    /// The request behind an exchange or a commit.
+    pub(super) fn exchange_request(
+        &mut self,
+        file1: u64,
+        file2: u64,
+        range: &ExchangeRange,
+    ) -> Result<ExchangeRequest> {
+        Ok(ExchangeRequest {
+            file1: self.inode(file1)?,
             file1_offset: range.file1_offset,
-            file2,
+            file2: self.mount.iget(file2)?,
             file2_offset: range.file2_offset,
             length: range.length,
             flags: range.flags,
-        };
-        file::exchange::exchange_range(&mut self.mount, &request)
+        })
     }
 
     /// The extents and holes of a file, up to its end.

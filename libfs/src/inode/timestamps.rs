@@ -1,7 +1,9 @@
 //! The clock that inode timestamps come from.
 
+use super::{InodeLogFlags, InodeRef};
 use crate::format::NANOS_PER_SECOND;
 pub use crate::format::inode::Timestamp;
+use crate::transaction::Transaction;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Gives the time for changes, each later than the one before.
@@ -26,6 +28,26 @@ impl Clock {
         self.last = present.max(after(self.last));
         self.last
     }
+}
+
+/// The contents changed: both times, logged, with the change count.
+pub(crate) fn contents_changed(tp: &mut Transaction<'_>, inode: InodeRef) {
+    inode_changed(tp, inode);
+    let core = &mut tp.inode_mut(inode).core;
+    core.mtime = core.ctime;
+}
+
+/// The inode changed, but not its contents: the time of change, logged, with the change
+/// count.
+///
+/// The new time is later than both old ones, even if the clock is behind them: whoever saw the
+/// inode before the change must see that it is another one now.
+pub(crate) fn inode_changed(tp: &mut Transaction<'_>, inode: InodeRef) {
+    let now = tp.clock.now();
+    let core = &mut tp.inode_mut(inode).core;
+    core.ctime = now.max(after(core.ctime.max(core.mtime)));
+    core.changecount = core.changecount.wrapping_add(1);
+    tp.log_inode(inode, InodeLogFlags::CORE);
 }
 
 /// The next moment that a timestamp can tell from `moment`.

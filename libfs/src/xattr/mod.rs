@@ -25,6 +25,7 @@ use crate::format::log_reservation::Reservation;
 use crate::inode::bmap::{self, alloc::btree_blocks_for, edit};
 use crate::inode::bmbt::BmapTree;
 use crate::inode::create::default_fork_offset;
+use crate::inode::timestamps::inode_changed;
 use crate::inode::{InodeFork, InodeLogFlags, InodeRef, WhichFork};
 use crate::mount::Mount;
 use crate::transaction::{Step, Transaction};
@@ -215,11 +216,7 @@ fn run(
     name: &[u8],
     value: Option<&[u8]>,
 ) -> Result<()> {
-    let now = tp.clock.now();
-    let core = &mut tp.inode_mut(inode).core;
-    core.ctime = now;
-    core.changecount = core.changecount.wrapping_add(1);
-    tp.log_inode(inode, InodeLogFlags::CORE);
+    inode_changed(&mut tp, inode);
     let mut op = AttrIntent::change(&tp, inode, namespace.flags(), name, value);
     if may_log(&tp) {
         tp.defer(op);

@@ -14,10 +14,7 @@ fn invalid<T>(why: impl Into<String>) -> Result<T> {
 /// number of bytes to exchange, which is not that of the request with
 /// [`ExchangeFlags::TO_EOF`].
 pub(super) fn check(mount: &Mount, request: &ExchangeRequest) -> Result<u64> {
-    let unknown = request.flags.bits() & !known_flags().bits();
-    if unknown != 0 {
-        return invalid(format!("unknown flags {unknown:#x}"));
-    }
+    check_flags(request)?;
     check_files(mount, request)?;
     let (size1, size2) =
         (mount.inode(request.file1).core.size, mount.inode(request.file2).core.size);
@@ -56,6 +53,15 @@ pub(super) fn check(mount: &Mount, request: &ExchangeRequest) -> Result<u64> {
         return invalid("the last block of one file would be inside the other");
     }
     Ok(length)
+}
+
+/// Refuses flags that nobody knows.
+pub(super) fn check_flags(request: &ExchangeRequest) -> Result<()> {
+    let unknown = request.flags.bits() & !known_flags().bits();
+    if unknown != 0 {
+        return invalid(format!("unknown flags {unknown:#x}"));
+    }
+    Ok(())
 }
 
 fn known_flags() -> ExchangeFlags {

@@ -4,9 +4,11 @@
 //! chain of transactions that recovery finishes once the first of them is in the log.
 
 mod checks;
+mod commit;
 mod intent;
 mod pairs;
 
+pub use commit::{Freshness, commit_range, start_commit};
 pub use intent::ExchangeIntent;
 
 use bitflags::bitflags;
@@ -65,8 +67,17 @@ pub struct ExchangeRequest {
 /// file would have too many extents; ENOSPC if there are too few blocks for the extent
 /// and reverse mapping trees.
 pub fn exchange_range(mount: &mut Mount, request: &ExchangeRequest) -> Result<()> {
+    exchange_if(mount, request, |_| Ok(()))
+}
+
+/// Exchanges if `check`, made after all other checks, does not object.
+fn exchange_if(
+    mount: &mut Mount,
+    request: &ExchangeRequest,
+    check: impl FnOnce(&Mount) -> Result<()>,
+) -> Result<()> {
     mount.check_writable()?;
-    if let Some(intent) = prepare(mount, request)? {
+    if let Some(intent) = prepare(mount, request, check)? {
         let dry = request.flags.contains(ExchangeFlags::DRY_RUN);
         run(mount, intent, dry)?;
     }
@@ -77,8 +88,13 @@ pub fn exchange_range(mount: &mut Mount, request: &ExchangeRequest) -> Result<()
 }
 
 /// Checks the request and turns it into blocks; `None` if it is empty.
-fn prepare(mount: &mut Mount, request: &ExchangeRequest) -> Result<Option<ExchangeIntent>> {
+fn prepare(
+    mount: &mut Mount,
+    request: &ExchangeRequest,
+    check: impl FnOnce(&Mount) -> Result<()>,
+) -> Result<Option<ExchangeIntent>> {
     let length = checks::check(mount, request)?;
+    check(mount)?;
     let blocks = mount.geo.blocks_for(length);
     if blocks == 0 {
         return Ok(None);

@@ -19,7 +19,8 @@ pub use tmpfile::create_temporary;
 
 use crate::dir;
 use crate::format::dir::{FileType, MAX_NAME};
-use crate::inode::{InodeLogFlags, InodeRef};
+use crate::inode::InodeRef;
+use crate::inode::timestamps::inode_changed;
 use crate::mount::Mount;
 use crate::transaction::Transaction;
 use crate::{Errno, Error, Result};
@@ -80,15 +81,6 @@ fn ftype_of(mount: &Mount, inode: InodeRef) -> u8 {
 /// The entries of a directory changed: both times, logged.
 fn entries_changed(tp: &mut Transaction<'_>, dir: InodeRef) {
     super::touch(tp, dir);
-}
-
-/// The inode changed, but not its contents: the time of change, logged.
-fn inode_changed(tp: &mut Transaction<'_>, inode: InodeRef) {
-    let now = tp.clock.now();
-    let core = &mut tp.inode_mut(inode).core;
-    core.ctime = now;
-    core.changecount = core.changecount.wrapping_add(1);
-    tp.log_inode(inode, InodeLogFlags::CORE);
 }
 
 /// Counts one more link.

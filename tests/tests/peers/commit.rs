@@ -1,0 +1,204 @@
+//! Commits: no update is lost, and no change between sample and commit goes unseen.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use anyhow::{Context, Result, ensure};
+use libfs::device::FileDevice;
+use libfs::file::exchange::{ExchangeFlags, Freshness};
+use libfs::filesystem::{ExchangeRange, Filesystem};
+use libfs::{Errno, Error};
+use tests::all_or_nothing::{self, Experiment, State, contents, on_image, open, plain};
+use tests::enumerate::Random;
+use tests::linux::Linux;
+use tests::peers::Peers;
+use tests::scratch::Scratch;
+use tests::skip::say;
+
+const SEED: u64 = 0xc0_3317;
+const WRITERS: u64 = 4;
+const COMMITS: u64 = 100_000;
+
+fn whole() -> ExchangeRange {
+    ExchangeRange { flags: ExchangeFlags::TO_EOF, ..ExchangeRange::default() }
+}
+
+fn lock(filesystem: &Mutex<Filesystem>) -> MutexGuard<'_, Filesystem> {
+    filesystem.lock().expect("no writer panics")
+}
+
+/// One writer: reads the counter, prepares the next value in a file of its own and commits,
+/// until it did so `count` times. Others may do anything wherever the lock is let go.
+fn writer(shared: &Mutex<Filesystem>, file: u64, count: u64, refused: &AtomicU64) -> Result<()> {
+    let own = lock(shared).create_temporary("/", 0o600)?;
+    let mut done = 0;
+    while done < count {
+        let (fresh, value) = {
+            let mut filesystem = lock(shared);
+            let fresh = filesystem.start_commit(file)?;
+            let mut value = [0; 8];
+            filesystem.read(file, 0, &mut value)?;
+            (fresh, u64::from_le_bytes(value))
+        };
+        std::thread::yield_now();
+        lock(shared).write(own, 0, &(value + 1).to_le_bytes())?;
+        match lock(shared).commit_range(own, file, &whole(), &fresh) {
+            Ok(()) => done += 1,
+            Err(Error::Os { errno: Errno::EBUSY, .. }) => {
+                refused.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(lock(shared).release(own)?)
+}
+
+#[test]
+fn writers_that_contend_lose_no_update() -> Result<()> {
+    let Some(peers) = Peers::or_skip() else { return Ok(()) };
+    let Some(linux) = Linux::or_skip(&peers) else { return Ok(()) };
+    let scratch = Scratch::new()?;
+    let image = scratch.path("image");
+    peers.mkfs(&image, 300 << 20, &[])?;
+    let mut filesystem = open(Arc::new(FileDevice::open(&image)?))?;
+    let file = filesystem.create("/counter", 0o644)?;
+    filesystem.write(file, 0, &0u64.to_le_bytes())?;
+    let shared = Mutex::new(filesystem);
+    let refused = AtomicU64::new(0);
+    std::thread::scope(|scope| -> Result<()> {
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|_| scope.spawn(|| writer(&shared, file, COMMITS / WRITERS, &refused)))
+            .collect();
+        writers.into_iter().try_for_each(|writer| writer.join().expect("no writer panics"))
+    })?;
+    let mut filesystem = shared.into_inner().context("no writer panicked")?;
+    let counter = contents(&mut filesystem, "/counter")?;
+    ensure!(counter == COMMITS.to_le_bytes(), "{counter:?} after {COMMITS} commits");
+    filesystem.close()?;
+    drop(filesystem);
+    peers.assert_clean(&image);
+    let hex = linux.script(&image, "od -An -tu8 $MNT/counter")?;
+    ensure!(hex.trim() == COMMITS.to_string(), "Linux reads {hex}");
+    let refused = refused.into_inner();
+    ensure!(refused > 0, "the writers never met");
+    say(&format!("{WRITERS} writers, {COMMITS} commits, {refused} refused and repeated"));
+    Ok(())
+}
+
+/// Ways to change a file, its attributes or its names.
+fn change(filesystem: &mut Filesystem, file: u64, kind: usize, random: &mut Random) -> Result<()> {
+    let size = filesystem.stat(file)?.size;
+    match kind {
+        0 => filesystem.write(file, random.below(size as usize) as u64, b"x")?,
+        1 => filesystem.truncate(file, size + 1)?,
+        2 => filesystem.truncate(file, size)?,
+        _ => {
+            filesystem.link_ino(file, "/link")?;
+            filesystem.unlink("/link")?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_change_between_sample_and_commit_is_seen() -> Result<()> {
+    let Some(peers) = Peers::or_skip() else { return Ok(()) };
+    let scratch = Scratch::new()?;
+    let image = scratch.path("image");
+    peers.mkfs(&image, 300 << 20, &[])?;
+    let mut random = Random(SEED);
+    let (mut seen, mut committed) = (0, 0);
+    on_image(&image, |filesystem| {
+        let file = filesystem.create("/file", 0o644)?;
+        let other = filesystem.create("/other", 0o644)?;
+        filesystem.write(file, 0, &[1; 9000])?;
+        filesystem.write(other, 0, &[2; 9000])?;
+        for round in 0..5000 {
+            let fresh = filesystem.start_commit(file)?;
+            let again = Freshness::from_words(fresh.to_words());
+            let kind = random.below(8);
+            if kind < 4 {
+                change(filesystem, file, kind, &mut random)?;
+            } else {
+                // Reading, and changes of the other file, are none of this one.
+                contents(filesystem, "/file")?;
+                filesystem.write(other, 0, b"y")?;
+            }
+            let result = filesystem.commit_range(other, file, &whole(), &again);
+            match result {
+                Err(Error::Os { errno: Errno::EBUSY, .. }) if kind < 4 => seen += 1,
+                Ok(()) if kind >= 4 => committed += 1,
+                other => anyhow::bail!("seed {SEED:#x}, round {round}, change {kind}: {other:?}"),
+            }
+        }
+        Ok(())
+    })?;
+    peers.assert_clean(&image);
+    say(&format!("seed {SEED:#x}: {seen} changes seen, {committed} commits without one"));
+    Ok(())
+}
+
+/// The clock of whoever wrote the image last was ahead of ours: changes show all the same.
+#[test]
+fn a_change_is_seen_even_if_the_clock_went_back() -> Result<()> {
+    let Some(peers) = Peers::or_skip() else { return Ok(()) };
+    let Some(linux) = Linux::or_skip(&peers) else { return Ok(()) };
+    let scratch = Scratch::new()?;
+    let image = scratch.path("image");
+    peers.mkfs(&image, 300 << 20, &[])?;
+    linux.script(&image, "echo 1 >$MNT/a; echo 2 >$MNT/b; touch -d '2200-01-01' $MNT/a")?;
+    on_image(&image, |filesystem| {
+        let (a, b) = (filesystem.lookup("/a")?, filesystem.lookup("/b")?);
+        let before = filesystem.stat(a)?;
+        let fresh = filesystem.start_commit(a)?;
+        filesystem.write(a, 0, b"3")?;
+        let after = filesystem.stat(a)?;
+        ensure!(after.ctime > before.ctime && after.mtime > before.mtime, "{after:?}");
+        let refused = filesystem.commit_range(b, a, &whole(), &fresh);
+        ensure!(refused.err().map(|error| error.errno()) == Some(Errno::EBUSY));
+        Ok(())
+    })?;
+    peers.assert_clean(&image);
+    Ok(())
+}
+
+/// A file is written without a name and then gets one: it is there whole or not at all, and
+/// nothing of it stays behind.
+#[test]
+fn a_temporary_file_is_named_or_gone_at_every_power_cut() -> Result<()> {
+    let Some(peers) = Peers::or_skip() else { return Ok(()) };
+    let Some(linux) = Linux::or_skip(&peers) else { return Ok(()) };
+    let data: Vec<u8> = (0..70_000).map(|i| (i / 300) as u8).collect();
+    let mut said = Vec::new();
+    for (every_step, samples) in [(false, 20), (true, 2)] {
+        let experiment = Experiment {
+            mkfs: &[],
+            size: Experiment::SIZE,
+            prepare: &|image| {
+                on_image(image, |fs| Ok(fs.make_directory("/dir", 0o755).map(drop)?))
+            },
+            device: &plain,
+            act: &|filesystem| {
+                let file = filesystem.create_temporary("/dir", 0o644)?;
+                filesystem.write(file, 0, &data)?;
+                filesystem.sync()?;
+                filesystem.link_ino(file, "/dir/name")?;
+                Ok(filesystem.release(file)?)
+            },
+            look: &|filesystem| match filesystem.lookup("/dir/name") {
+                Err(error) if error.errno() == Errno::ENOENT => Ok(State::Old),
+                _ => {
+                    ensure!(contents(filesystem, "/dir/name")? == data, "not all is there");
+                    Ok(State::New)
+                }
+            },
+            every_step,
+            samples,
+            judged: 10,
+            seed: SEED,
+        };
+        said.push(all_or_nothing::run(&peers, &linux, &experiment)?.to_string());
+    }
+    say(&said.join("\n"));
+    Ok(())
+}
