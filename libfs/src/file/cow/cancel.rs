@@ -48,6 +48,23 @@ pub(crate) fn cancel_everywhere(mount: &mut Mount) -> Result<()> {
     Ok(())
 }
 
+/// As [`cancel_everywhere`], but what is staged for file blocks `keep` of `inode` stays.
+///
+/// # Errors
+///
+/// As [`cancel`].
+pub(super) fn cancel_others(mount: &mut Mount, inode: InodeRef, keep: (u64, u64)) -> Result<()> {
+    for other in mount.inodes.all() {
+        if other == inode {
+            cancel(mount, inode, (0, keep.0))?;
+            cancel(mount, inode, (keep.1, u64::MAX))?;
+        } else if mount.inode(other).cow.is_some() {
+            cancel_all(mount, other)?;
+        }
+    }
+    Ok(())
+}
+
 /// A file without extents, of which none are staged either, shares nothing any more.
 ///
 /// # Errors

@@ -19,6 +19,7 @@ mod stage;
 mod unshare;
 mod write;
 
+use cancel::cancel_others;
 pub(crate) use cancel::{cancel, cancel_all, cancel_everywhere, clear_flag_of_empty};
 pub(crate) use remap::{Remap, remap};
 pub(crate) use stage::{stage, stage_some};

@@ -25,7 +25,7 @@ pub(crate) fn stage(mount: &mut Mount, inode: InodeRef, range: (u64, u64)) -> Re
     while at < end {
         let found = staged_at(mount, inode, at, end);
         at = match found.target {
-            Target::Hole => stage_some(mount, inode, (at, found.end()))?,
+            Target::Hole => stage_hole(mount, inode, (at, found.end()), range)?,
             _ => found.end(),
         };
     }
@@ -39,6 +39,16 @@ pub(crate) fn stage(mount: &mut Mount, inode: InodeRef, range: (u64, u64)) -> Re
 ///
 /// ENOSPC if there is not even one; errors of the trees and the device.
 pub(crate) fn stage_some(mount: &mut Mount, inode: InodeRef, range: (u64, u64)) -> Result<u64> {
+    stage_hole(mount, inode, range, range)
+}
+
+/// As [`stage_some`]; what is staged in `keep` is needed and not given back when space is short.
+fn stage_hole(
+    mount: &mut Mount,
+    inode: InodeRef,
+    range: (u64, u64),
+    keep: (u64, u64),
+) -> Result<u64> {
     let wide = widen(mount, inode, range);
     match try_stage(mount, inode, wide) {
         Ok(Some(new)) if new.contains(range.0) => return Ok(new.end()),
@@ -48,7 +58,7 @@ pub(crate) fn stage_some(mount: &mut Mount, inode: InodeRef, range: (u64, u64)) 
     }
     // Little space: what other files have staged in advance comes first, then what was freed
     // since the last checkpoint, and then shorter runs.
-    super::cancel_everywhere(mount)?;
+    super::cancel_others(mount, inode, keep)?;
     mount.checkpoint()?;
     let mut len = (range.1 - range.0).min(MAX_EXTENT_BLOCKS);
     loop {
