@@ -3,6 +3,8 @@
 
 #[path = "peers/bad_input.rs"]
 mod bad_input;
+#[path = "peers/clone.rs"]
+mod clone;
 #[path = "peers/commit.rs"]
 mod commit;
 #[path = "peers/crash_enumeration.rs"]

@@ -11,6 +11,7 @@ pub mod exchange;
 pub mod mappings;
 pub mod namespace;
 mod read;
+pub mod remap;
 pub mod staged;
 mod truncate;
 pub mod untorn;

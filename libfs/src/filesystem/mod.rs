@@ -21,6 +21,7 @@
 //! # }
 //! ```
 
+mod clone;
 mod commit;
 mod in_memory;
 mod operations;
@@ -29,6 +30,7 @@ mod staged;
 mod temporary;
 mod untorn;
 
+pub use clone::{CloneRange, Dedupe};
 pub use operations::{ExchangeRange, Mapping, Stat};
 pub use recover::{RecoveryReport, Unrecovered};
 

@@ -5,9 +5,11 @@
 //! Only the counters know of the reservations: the blocks are free on disk. Users see
 //! `fdblocks` less what is reserved, so that a full filesystem fails where it does on Linux.
 
+use super::header;
 use crate::format::btree_block::BtreeKind;
 use crate::mount::Mount;
 use crate::transaction::Transaction;
+use crate::{Errno, Error, Result};
 
 /// Which reservation an allocation may draw on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -124,6 +126,32 @@ pub fn release(mount: &mut Mount, agno: u32) {
     let old = std::mem::take(&mut mount.ags[agno as usize].reservations);
     let blocks = u64::from(old.metadata.reserved) + u64::from(old.rmapbt.hidden);
     mount.counters.reserved = mount.counters.reserved.saturating_sub(blocks);
+}
+
+/// Fails if group `agno` is so full that its trees of owners and reference counts might not
+/// be able to take what more sharing puts into them: if less than a tenth of what is kept
+/// back for one of them, or not even one path through the highest tree, is left for it.
+///
+/// # Errors
+/// ENOSPC if so; [`crate::Error::Corrupt`] or [`crate::Error::Io`] from the AGF.
+pub(crate) fn check_not_critical(mount: &mut Mount, agno: u32) -> Result<()> {
+    if !mount.geo.features.rmapbt {
+        return Ok(());
+    }
+    let agf = mount.read_agf(agno)?;
+    let agf = header::agf(mount, agf)?;
+    let (free, listed) = (agf.freeblks.get(), agf.flcount.get());
+    let levels = mount.geo.max_levels;
+    let highest = levels.alloc.max(levels.inobt).max(levels.rmap).max(levels.refcount);
+    let Reservations { metadata, rmapbt } = mount.ags[agno as usize].reservations;
+    let left = [
+        (metadata, free.saturating_sub(rmapbt.reserved)),
+        (rmapbt, free.saturating_add(listed).saturating_sub(metadata.reserved)),
+    ];
+    if left.iter().any(|(pool, left)| *left < pool.asked / 10 || *left < highest) {
+        return Err(Error::os(Errno::ENOSPC, format!("sharing blocks of allocation group {agno}")));
+    }
+    Ok(())
 }
 
 /// An allocation for `pool` took `len` blocks out of free space: updates reservation and

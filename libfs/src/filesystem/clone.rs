@@ -1,0 +1,72 @@
+//! Sharing blocks between files.
+
+use super::Filesystem;
+use crate::Result;
+pub use crate::file::remap::Dedupe;
+use crate::file::remap::{self, RemapRequest};
+
+/// Two ranges of equal length, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CloneRange {
+    /// Where the range of the source begins.
+    pub source_offset: u64,
+    /// Where the range of the target begins.
+    pub target_offset: u64,
+    /// Length of both. For a clone, 0 means: to the end of the source.
+    pub length: u64,
+}
+
+impl Filesystem {
+    /// Gives `target` the contents of a range of `source` by sharing its blocks
+    /// (`FICLONERANGE`).
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use libfs::filesystem::{CloneRange, Filesystem};
+    /// # fn backup(filesystem: &mut Filesystem) -> libfs::Result<()> {
+    /// let original = filesystem.lookup("/database")?;
+    /// let backup = filesystem.create("/database.backup", 0o600)?;
+    /// filesystem.clone_range(original, backup, &CloneRange::default())?;
+    /// filesystem.sync()
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`remap::clone_range`].
+    pub fn clone_range(&mut self, source: u64, target: u64, range: &CloneRange) -> Result<()> {
+        let request = self.remap_request(source, target, range)?;
+        remap::clone_range(&mut self.mount, &request)
+    }
+
+    /// Lets `target` share the blocks of `source` in two ranges, if those have the same
+    /// contents (`FIDEDUPERANGE`).
+    ///
+    /// # Errors
+    /// As [`remap::dedupe_range`].
+    pub fn dedupe_range(&mut self, source: u64, target: u64, range: &CloneRange) -> Result<Dedupe> {
+        let request = self.remap_request(source, target, range)?;
+        remap::dedupe_range(&mut self.mount, &request)
+    }
+
+    /// Copies bytes from `source` to `target` (`copy_file_range(2)`), sharing blocks where
+    /// that is possible; returns how many, which may be fewer than asked for.
+    ///
+    /// # Errors
+    /// As [`remap::copy_range`].
+    pub fn copy_range(&mut self, source: u64, target: u64, range: &CloneRange) -> Result<u64> {
+        let request = self.remap_request(source, target, range)?;
+        remap::copy_range(&mut self.mount, &request)
+    }
+
+    fn remap_request(
+        &mut self,
+        source: u64,
+        target: u64,
+        range: &CloneRange,
+    ) -> Result<RemapRequest> {
+        let source = self.inode(source)?;
+        let target = self.mount.iget(target)?;
+        let CloneRange { source_offset, target_offset, length } = *range;
+        Ok(RemapRequest { source, source_offset, target, target_offset, length })
+    }
+}
