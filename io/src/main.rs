@@ -1,27 +1,39 @@
-//! xfs_io: work on the files of an unmounted XFS filesystem, atomically.
+//! xfs_io: work on files, those of mounted filesystems or those inside an unmounted XFS
+//! filesystem, atomically.
+#![deny(unsafe_code)]
+// Requests that have no command yet.
+#![allow(dead_code)]
 
 mod commands;
 mod numbers;
 mod prompt;
 mod session;
+mod target;
+mod transfer;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
 
-use session::{OpenFlags, Session};
+use session::Session;
+use target::{Host, Image, OpenFlags, Target};
 
-/// Work on files of an unmounted XFS filesystem.
+/// Work on files: of mounted filesystems, or inside an unmounted XFS filesystem (-D).
 #[derive(Parser)]
 #[command(name = "xfs_io", version, disable_version_flag = true)]
 struct Options {
-    /// Device or image file that holds the filesystem
+    /// Work on the files inside the filesystem on this device or image, not on those of
+    /// this machine
     #[arg(short = 'D', value_name = "DEVICE")]
     device: Option<PathBuf>,
-    /// Run this command instead of prompting (may be repeated)
+    /// Run this command, on every open file where that makes sense, instead of prompting
+    /// (may be repeated)
     #[arg(short = 'c', value_name = "COMMAND")]
-    commands: Vec<String>,
+    each: Vec<String>,
+    /// Run this command on the current file alone (may be repeated)
+    #[arg(short = 'C', value_name = "COMMAND")]
+    current: Vec<String>,
     /// Create the file if it does not exist
     #[arg(short = 'f')]
     create: bool,
@@ -37,9 +49,30 @@ struct Options {
     /// Open with O_SYNC: every write is durable when it returns
     #[arg(short = 's')]
     sync: bool,
-    /// Open with O_DIRECT (shown by `file`; writes to a device are never cached)
+    /// Open with O_DIRECT: past the page cache
     #[arg(short = 'd')]
     direct: bool,
+    /// Open with O_NONBLOCK
+    #[arg(short = 'n')]
+    nonblocking: bool,
+    /// Open with O_TMPFILE: a new file without a name, in the directory PATH
+    #[arg(short = 'T')]
+    temporary: bool,
+    /// Open with O_PATH: a reference to the file, not open for reading or writing
+    #[arg(short = 'P')]
+    path_only: bool,
+    /// Open with O_NOFOLLOW: not through a symbolic link
+    #[arg(short = 'L')]
+    no_follow: bool,
+    /// Mark the file as one of the realtime volume
+    #[arg(short = 'R')]
+    realtime: bool,
+    /// Have an idle thread, so that the table of files is shared
+    #[arg(short = 'i')]
+    idle: bool,
+    /// Accepted and ignored: files of other filesystems are always allowed
+    #[arg(short = 'F', hide = true)]
+    foreign: bool,
     /// Expert mode: allow commands that can damage or stop a filesystem
     #[arg(short = 'x')]
     expert: bool,
@@ -52,13 +85,17 @@ struct Options {
     /// Print the version
     #[arg(short = 'V')]
     version: bool,
-    /// Files inside the filesystem to open
+    /// Files to open
     paths: Vec<String>,
 }
 
 fn main() -> ExitCode {
-    let options = match Options::try_parse() {
-        Ok(options) => options,
+    let parsed = Options::command().try_get_matches();
+    let parsed = parsed.and_then(|matches| {
+        Options::from_arg_matches(&matches).map(|options| (options, lines(&matches)))
+    });
+    let (options, lines) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => {
             let _ = error.print();
             return if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
@@ -68,8 +105,7 @@ fn main() -> ExitCode {
         println!("xfs_io version {}", env!("CARGO_PKG_VERSION"));
         return ExitCode::SUCCESS;
     }
-    match run(&options) {
-        Ok(0) => ExitCode::SUCCESS,
+    match run(&options, &lines) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("xfs_io: {error:#}");
@@ -78,14 +114,37 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: &Options) -> anyhow::Result<u8> {
-    let Some(device) = &options.device else {
-        anyhow::bail!("name the device or image file with -D DEVICE; PATH is a file inside it");
+/// A command given with -c (for each open file) or -C.
+struct Line {
+    text: String,
+    each: bool,
+}
+
+/// The commands in the order they were given.
+fn lines(matches: &ArgMatches) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for (name, each) in [("each", true), ("current", false)] {
+        let texts = matches.get_many::<String>(name).into_iter().flatten();
+        let places = matches.indices_of(name).into_iter().flatten();
+        lines.extend(places.zip(texts).map(|(at, text)| (at, Line { text: text.clone(), each })));
+    }
+    lines.sort_by_key(|(at, _)| *at);
+    lines.into_iter().map(|(_, line)| line).collect()
+}
+
+fn run(options: &Options, lines: &[Line]) -> anyhow::Result<u8> {
+    let target: Box<dyn Target> = match &options.device {
+        Some(device) => Box::new(Image::open(device, options.read_only)?),
+        None => Box::new(Host::default()),
     };
-    let Ok(mode) = u16::from_str_radix(&options.mode, 8) else {
-        anyhow::bail!("non-octal mode -- {}", options.mode);
-    };
-    let mut session = Session::open(device, options.read_only, options.expert)?;
+    if options.idle {
+        std::thread::spawn(|| {
+            loop {
+                std::thread::park();
+            }
+        });
+    }
+    let mut session = Session::new(target, options.expert);
     let flags = OpenFlags {
         create: options.create,
         truncate: options.truncate,
@@ -93,7 +152,13 @@ fn run(options: &Options) -> anyhow::Result<u8> {
         append: options.append,
         sync: options.sync,
         direct: options.direct,
-        mode,
+        nonblocking: options.nonblocking,
+        temporary: options.temporary,
+        path_only: options.path_only,
+        no_follow: options.no_follow,
+        realtime: options.realtime,
+        staged: false,
+        mode: commands::octal(&options.mode),
     };
     for path in &options.paths {
         if let Err(error) = session.open_file(path, flags) {
@@ -102,14 +167,13 @@ fn run(options: &Options) -> anyhow::Result<u8> {
             return Ok(1);
         }
     }
-    if options.commands.is_empty() {
+    if lines.is_empty() {
         prompt::run(&mut session, &options.program)?;
-    } else {
-        for line in &options.commands {
-            commands::run_line(&mut session, line);
-            if session.quit {
-                break;
-            }
+    }
+    for line in lines {
+        commands::run_line(&mut session, &line.text, line.each);
+        if session.quit {
+            break;
         }
     }
     session.close()?;

@@ -10,8 +10,14 @@ pub struct Units {
 }
 
 /// Parses a number with an optional binary suffix: b(locks), s(ectors), k, m, g, t, p, e.
-/// Hexadecimal (0x) and octal (0) are understood. `None` for anything else, overflow too.
-pub fn parse(text: &str, units: Units) -> Option<u64> {
+/// Hexadecimal (0x), octal (0) and a sign are understood. `None` for anything else, and for
+/// what does not fit.
+pub fn parse(text: &str, units: Units) -> Option<i64> {
+    let (negative, text) = match text.as_bytes().first()? {
+        b'-' => (true, &text[1..]),
+        b'+' => (false, &text[1..]),
+        _ => (false, text),
+    };
     let (digits, radix) = match text.as_bytes() {
         [b'0', b'x' | b'X', rest @ ..] if !rest.is_empty() => (&text[2..], 16),
         [b'0', rest @ ..] if rest.first().is_some_and(u8::is_ascii_digit) => (&text[1..], 8),
@@ -19,11 +25,11 @@ pub fn parse(text: &str, units: Units) -> Option<u64> {
     };
     let end = digits.find(|c: char| !c.is_digit(radix)).unwrap_or(digits.len());
     let (digits, suffix) = digits.split_at(end);
-    let value = u64::from_str_radix(digits, radix).ok()?;
+    let value = i64::from_str_radix(digits, radix).ok()?;
     let scale = match suffix.to_ascii_lowercase().as_str() {
         "" => 1,
-        "b" => units.block,
-        "s" => units.sector,
+        "b" => i64::try_from(units.block).ok()?,
+        "s" => i64::try_from(units.sector).ok()?,
         "k" => 1 << 10,
         "m" => 1 << 20,
         "g" => 1 << 30,
@@ -32,7 +38,8 @@ pub fn parse(text: &str, units: Units) -> Option<u64> {
         "e" => 1 << 60,
         _ => return None,
     };
-    value.checked_mul(scale).filter(|&v| v <= i64::MAX as u64)
+    let value = value.checked_mul(scale)?;
+    Some(if negative { -value } else { value })
 }
 
 /// A number of bytes with a unit: whole numbers without decimals, others with three.
@@ -88,7 +95,8 @@ mod tests {
         assert_eq!(parse("0x10", UNITS), Some(16));
         assert_eq!(parse("010", UNITS), Some(8));
         assert_eq!(parse("0", UNITS), Some(0));
-        for bad in ["", "-5", "5z", "x", "16e9", "9e", "k"] {
+        assert_eq!(parse("-5", UNITS), Some(-5));
+        for bad in ["", "-", "5z", "5kk", "08", "x", "16e9", "9e", "k"] {
             assert_eq!(parse(bad, UNITS), None, "{bad}");
         }
     }

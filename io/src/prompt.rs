@@ -18,7 +18,7 @@ use crate::session::Session;
 pub fn run(session: &mut Session, program: &str) -> anyhow::Result<()> {
     if !std::io::stdin().is_terminal() {
         for line in std::io::stdin().lock().lines() {
-            commands::run_line(session, &line?);
+            commands::run_line(session, &line?, false);
             if session.quit {
                 break;
             }
@@ -35,7 +35,7 @@ pub fn run(session: &mut Session, program: &str) -> anyhow::Result<()> {
         match editor.readline(&format!("{program}> ")) {
             Ok(line) => {
                 let _ = editor.add_history_entry(&line);
-                commands::run_line(session, &line);
+                commands::run_line(session, &line, false);
             }
             Err(ReadlineError::Interrupted) => {}
             Err(ReadlineError::Eof) => break,

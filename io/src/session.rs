@@ -1,90 +1,98 @@
-//! What one run of xfs_io works on: a filesystem and its table of open files.
+//! What one run of xfs_io works on: a target and its table of open files.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::io::Write;
 
-use libfs::device::{Device, FileDevice};
-use libfs::filesystem::{Filesystem, Opened};
-use libfs::{Errno, Error};
+use libfs::Result;
 
 use crate::numbers::{self, Units};
-
-/// How a file was opened.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct OpenFlags {
-    pub create: bool,
-    pub truncate: bool,
-    pub read_only: bool,
-    pub append: bool,
-    pub sync: bool,
-    pub direct: bool,
-    pub mode: u16,
-}
+use crate::target::{Handle, Image, OpenFlags, Target};
 
 /// One entry of the file table.
 #[derive(Debug, Clone)]
 pub struct OpenFile {
     /// As the user named it.
     pub path: String,
-    pub ino: u64,
+    pub handle: Handle,
     pub flags: OpenFlags,
+    /// Not on an XFS filesystem.
+    pub foreign: bool,
 }
 
 impl OpenFile {
     /// "non-sync,non-direct,read-write" and so on, as `file` and `stat` print it.
     pub fn describe_flags(&self) -> String {
         let flags = &self.flags;
-        format!(
-            "{},{},{}{}",
+        let optional = [
+            (flags.realtime, ",real-time"),
+            (flags.append, ",append-only"),
+            (flags.nonblocking, ",non-block"),
+            (flags.temporary, ",tmpfile"),
+            (flags.path_only, ",path"),
+            (flags.no_follow, ",nofollow"),
+            (flags.staged, ",staged"),
+        ];
+        let mut words = format!(
+            "{},{},{}",
             if flags.sync { "sync" } else { "non-sync" },
             if flags.direct { "direct" } else { "non-direct" },
             if flags.read_only { "read-only" } else { "read-write" },
-            if flags.append { ",append-only" } else { "" },
-        )
+        );
+        words.extend(optional.iter().filter(|(set, _)| *set).map(|(_, word)| *word));
+        words
     }
 }
 
 /// The state that commands work on.
 pub struct Session {
-    pub filesystem: Filesystem,
+    pub target: Box<dyn Target>,
     pub files: Vec<OpenFile>,
     /// Index of the current file in `files`.
     pub current: usize,
     pub expert: bool,
     pub exit_code: u8,
     pub quit: bool,
+    /// Vectors of pread and pwrite: the last -V given stays in force, as in xfsprogs.
+    pub vectors: usize,
 }
 
 impl Session {
-    /// Opens the filesystem on `path`, replaying its log if it is dirty.
-    pub fn open(path: &Path, read_only: bool, expert: bool) -> anyhow::Result<Self> {
-        let device: Arc<dyn Device> = if read_only {
-            Arc::new(FileDevice::open_read_only(path)?)
-        } else {
-            Arc::new(FileDevice::open(path)?)
-        };
-        let filesystem = match Filesystem::open(device)? {
-            Opened::Clean(filesystem) => filesystem,
-            Opened::Dirty(dirty) if read_only => dirty.recover_in_memory()?.0,
-            Opened::Dirty(dirty) => {
-                let (filesystem, report) = dirty.recover()?;
-                eprintln!("{}: {report}", path.display());
-                filesystem
-            }
-        };
-        Ok(Self { filesystem, files: Vec::new(), current: 0, expert, exit_code: 0, quit: false })
+    /// A session without files.
+    pub fn new(target: Box<dyn Target>, expert: bool) -> Self {
+        Self {
+            target,
+            files: Vec::new(),
+            current: 0,
+            expert,
+            exit_code: 0,
+            quit: false,
+            vectors: 0,
+        }
     }
 
-    /// Units for number suffixes: the filesystem's block and sector size.
+    /// The image, or why a command cannot be used.
+    pub fn image(&mut self) -> anyhow::Result<&mut Image> {
+        self.target.image().ok_or_else(|| anyhow::anyhow!("this command needs an image (-D)"))
+    }
+
+    /// Units for number suffixes: block and sector size of the current file's filesystem.
     pub fn units(&self) -> Units {
-        let geo = self.filesystem.geometry();
-        Units { block: u64::from(geo.block_size), sector: u64::from(geo.sector_size) }
+        let file = self.files.get(self.current);
+        let geometry = file.and_then(|file| self.target.geometry(file.handle));
+        geometry.map_or(Units { block: 4096, sector: 512 }, |geometry| Units {
+            block: u64::from(geometry.block_size),
+            sector: u64::from(geometry.sector_size),
+        })
+    }
+
+    /// Parses a number that may be negative (and is then refused by who it is meant for).
+    pub fn signed(&self, text: &str) -> Option<i64> {
+        numbers::parse(text, self.units())
     }
 
     /// Parses a number, or says which argument is none.
     pub fn number(&self, text: &str, what: &str) -> anyhow::Result<u64> {
-        numbers::parse(text, self.units())
-            .ok_or_else(|| anyhow::anyhow!("non-numeric {what} argument -- {text}"))
+        let value = self.signed(text).and_then(|value| u64::try_from(value).ok());
+        value.ok_or_else(|| Complaint(format!("non-numeric {what} argument -- {text}")).into())
     }
 
     /// The current file.
@@ -92,20 +100,16 @@ impl Session {
         self.files.get(self.current).ok_or_else(|| anyhow::anyhow!("no files are open"))
     }
 
+    /// Handle of the current file.
+    pub fn handle(&self) -> anyhow::Result<Handle> {
+        Ok(self.file()?.handle)
+    }
+
     /// Opens (or creates) a file and makes it the current one.
-    pub fn open_file(&mut self, path: &str, flags: OpenFlags) -> Result<(), Error> {
-        let ino = match self.filesystem.lookup(path) {
-            Ok(ino) => ino,
-            Err(error) if flags.create && error.errno() == Errno::ENOENT => {
-                self.filesystem.create(path, flags.mode)?
-            }
-            Err(error) => return Err(error),
-        };
-        self.filesystem.hold(ino)?;
-        if flags.truncate && !flags.read_only {
-            self.filesystem.truncate(ino, 0)?;
-        }
-        self.files.push(OpenFile { path: path.to_string(), ino, flags });
+    pub fn open_file(&mut self, path: &str, flags: OpenFlags) -> Result<()> {
+        let handle = self.target.open(path, &flags)?;
+        let foreign = self.target.geometry(handle).is_none();
+        self.files.push(OpenFile { path: path.to_string(), handle, flags, foreign });
         self.current = self.files.len() - 1;
         Ok(())
     }
@@ -114,22 +118,29 @@ impl Session {
     pub fn close_file(&mut self) -> anyhow::Result<()> {
         if self.current < self.files.len() {
             let file = self.files.remove(self.current);
-            self.filesystem.release(file.ino)?;
+            self.target.close(file.handle)?;
             self.current = self.current.saturating_sub(1);
         }
         Ok(())
     }
 
-    /// Closes every file and the filesystem. One that was shut down stays as it lies.
-    pub fn close(&mut self) -> anyhow::Result<()> {
-        if self.filesystem.is_shut_down() {
-            return Ok(());
-        }
-        while !self.files.is_empty() {
-            self.current = self.files.len() - 1;
-            self.close_file()?;
-        }
-        self.filesystem.close()?;
-        Ok(())
+    /// Closes every file and the target.
+    pub fn close(&mut self) -> Result<()> {
+        std::io::stdout().flush().ok();
+        self.files.clear();
+        self.target.finish()
     }
 }
+
+/// A complaint about how a command was called: printed as it is, to standard output, as
+/// xfsprogs does.
+#[derive(Debug)]
+pub struct Complaint(pub String);
+
+impl std::fmt::Display for Complaint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Complaint {}

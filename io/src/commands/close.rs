@@ -1,13 +1,14 @@
 //! close: remove the current file from the table.
 
-use super::{Command, file};
+use super::{Command, Scope, file};
 use crate::session::Session;
 
 pub const COMMAND: Command = Command {
     name: "close",
     alias: None,
     arguments: (0, Some(0)),
-    needs_file: true,
+    scope: Scope::Current,
+    xfs_only: false,
     expert: false,
     usage: "",
     summary: "close the current open file",

@@ -3,17 +3,18 @@
 use std::time::Instant;
 
 use libfs::file::exchange::ExchangeFlags;
-use libfs::filesystem::ExchangeRange;
 
-use super::{Command, Flags, reason};
+use super::{Command, Flags, Named, Scope};
 use crate::numbers;
 use crate::session::Session;
+use crate::target::{Exchange, OpenFlags};
 
 pub const COMMAND: Command = Command {
     name: "exchangerange",
     alias: None,
     arguments: (1, None),
-    needs_file: true,
+    scope: Scope::Current,
+    xfs_only: true,
     expert: false,
     usage: "[-Ccfntw] [-d dest_offset] [-s src_offset] [-l length] <donorfile>",
     summary: "Exchange contents between files.",
@@ -46,37 +47,40 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     options.set(ExchangeFlags::DRY_RUN, flags.has('n'));
     options.set(ExchangeFlags::FILE1_WRITTEN, flags.has('w'));
     options.set(ExchangeFlags::TO_EOF, flags.value('l').is_none());
-    let range = ExchangeRange {
-        file1_offset: number('s', "src_offset")?,
-        file2_offset: number('d', "dest_offset")?,
+    let file = session.handle()?;
+    let mut exchange = Exchange {
+        donor: 0,
+        donor_offset: number('s', "src_offset")?,
+        offset: number('d', "dest_offset")?,
         length: number('l', "length")?,
         flags: options,
     };
-    let file = session.file()?.clone();
-    let donor_ino = match session.filesystem.lookup(donor) {
-        Ok(ino) => ino,
-        Err(error) => {
-            eprintln!("{donor}: {}", reason(&error));
-            return Ok(());
-        }
-    };
-    if file.flags.read_only {
-        return Err(libfs::Error::os(libfs::Errno::EBADF, "exchangerange").into());
-    }
-    // -c samples the open file and exchanges if it is still as sampled. A device is open to
-    // one process alone, so nothing can come between the two.
+    exchange.donor = session.target.open(donor, &OpenFlags::default()).named(donor)?;
     let start = Instant::now();
-    session.filesystem.exchange_range(donor_ino, file.ino, &range)?;
+    let result = if flags.has('c') {
+        let seen = session.target.start_commit(file);
+        seen.and_then(|seen| session.target.commit_range(file, &exchange, &seen))
+    } else {
+        session.target.exchange_range(file, &exchange)
+    };
     let elapsed = start.elapsed();
+    session.target.close(exchange.donor)?;
+    result.named("exchangerange")?;
     if flags.has('t') || flags.has('C') {
         let length = match flags.value('l') {
-            Some(_) => range.length,
-            None => session.filesystem.stat(file.ino)?.size.saturating_sub(range.file2_offset),
+            Some(_) => exchange.length,
+            None => {
+                let size = session.target.stat(file, STATX_SIZE, 0)?.size;
+                size.saturating_sub(exchange.offset)
+            }
         };
         if !flags.has('C') {
-            println!("exchangerange {length}/{length} bytes at offset {}", range.file2_offset);
+            println!("exchangerange {length}/{length} bytes at offset {}", exchange.offset);
         }
         println!("{}", numbers::timing(length, 1, elapsed, flags.has('C')));
     }
     Ok(())
 }
+
+/// STATX_SIZE of `linux/stat.h`.
+const STATX_SIZE: u32 = 0x200;

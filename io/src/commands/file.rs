@@ -1,13 +1,14 @@
-//! file: show the table of open files, or choose the current one.
+//! file, print: show the table of open files, or choose the current one.
 
-use super::Command;
-use crate::session::Session;
+use super::{Command, Scope};
+use crate::session::{Complaint, Session};
 
-pub const COMMAND: Command = Command {
+pub const FILE: Command = Command {
     name: "file",
     alias: Some("f"),
     arguments: (0, Some(1)),
-    needs_file: true,
+    scope: Scope::Current,
+    xfs_only: false,
     expert: false,
     usage: "[N]",
     summary: "set the current file",
@@ -15,13 +16,33 @@ pub const COMMAND: Command = Command {
     run,
 };
 
+pub const PRINT: Command = Command {
+    name: "print",
+    alias: Some("p"),
+    arguments: (0, Some(0)),
+    scope: Scope::Session,
+    xfs_only: false,
+    expert: false,
+    usage: "",
+    summary: "list current open files and memory mappings",
+    help: "",
+    run: |session, _| {
+        list(session);
+        Ok(())
+    },
+};
+
 fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
-    if let Some(number) = arguments.get(1) {
-        match number.parse::<usize>() {
+    if let Some(text) = arguments.get(1) {
+        // As atoi(3) reads it: what is no number is 0.
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '-').unwrap_or(text.len());
+        let number: i64 = text[..end].parse().unwrap_or(0);
+        match usize::try_from(number) {
             Ok(index) if index < session.files.len() => session.current = index,
             _ => {
-                println!("value {number} is out of range (0-{})", session.files.len() - 1);
-                return Ok(());
+                let last = session.files.len().saturating_sub(1);
+                let complaint = format!("value {number} is out of range (0-{last})");
+                return Err(Complaint(complaint).into());
             }
         }
     }
@@ -33,6 +54,7 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
 pub fn list(session: &Session) {
     for (i, file) in session.files.iter().enumerate() {
         let (open, close) = if i == session.current { ('[', ']') } else { (' ', ' ') };
-        println!("{open}{i:03}{close} {:<14} (xfs,{})", file.path, file.describe_flags());
+        let kind = if file.foreign { "foreign" } else { "xfs" };
+        println!("{open}{i:03}{close} {:<14} ({kind},{})", file.path, file.describe_flags());
     }
 }

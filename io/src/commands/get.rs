@@ -6,14 +6,15 @@ use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::Command;
+use super::{Command, Scope};
 use crate::session::Session;
 
 pub const COMMAND: Command = Command {
     name: "get",
     alias: None,
     arguments: (1, Some(2)),
-    needs_file: false,
+    scope: Scope::Session,
+    xfs_only: false,
     expert: false,
     usage: "path [hostfile]",
     summary: "copy a file of the filesystem to the host",
@@ -33,21 +34,21 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
         Some(host) => host.into(),
         None => Path::new(path).file_name().ok_or_else(name)?.to_owned(),
     };
-    let ino = session.filesystem.lookup(path)?;
-    let size = session.filesystem.stat(ino)?.size;
+    let ino = session.image()?.filesystem.lookup(path)?;
+    let size = session.image()?.filesystem.stat(ino)?.size;
     let host = Path::new(&host);
     let file = File::create(host).map_err(|e| anyhow::anyhow!("{}: {e}", host.display()))?;
     file.set_len(size)?;
     let bar = progress(size);
     let mut buffer = vec![0; CHUNK];
-    for extent in session.filesystem.mappings(ino, false)? {
+    for extent in session.image()?.filesystem.mappings(ino, false)? {
         if extent.start.is_none() || extent.unwritten {
             continue;
         }
         let (mut at, end) = (extent.offset * 512, ((extent.offset + extent.len) * 512).min(size));
         while at < end {
             let want = (CHUNK as u64).min(end - at) as usize;
-            let got = session.filesystem.read(ino, at, &mut buffer[..want])?;
+            let got = session.image()?.filesystem.read(ino, at, &mut buffer[..want])?;
             if got == 0 {
                 break;
             }

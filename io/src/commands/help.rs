@@ -1,13 +1,14 @@
 //! help: what commands there are and how they are called.
 
-use super::{Command, TABLE, find, one_line};
+use super::{Command, Scope, TABLE, find, one_line};
 use crate::session::Session;
 
 pub const COMMAND: Command = Command {
     name: "help",
     alias: Some("?"),
     arguments: (0, Some(1)),
-    needs_file: false,
+    scope: Scope::Session,
+    xfs_only: false,
     expert: false,
     usage: "[command]",
     summary: "help for one or all commands",

@@ -2,14 +2,15 @@
 
 use libfs::transaction::InjectTag;
 
-use super::Command;
+use super::{Command, Scope};
 use crate::session::Session;
 
 pub const COMMAND: Command = Command {
     name: "inject",
     alias: None,
     arguments: (0, Some(2)),
-    needs_file: false,
+    scope: Scope::Current,
+    xfs_only: false,
     expert: true,
     usage: "[tag [skip]]",
     summary: "inject errors into a filesystem",
@@ -34,6 +35,6 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
         Some(text) => session.number(text, "skip")?,
         None => 0,
     };
-    session.filesystem.inject(tag, u32::try_from(skip)?);
+    session.image()?.filesystem.inject(tag, u32::try_from(skip)?);
     Ok(())
 }

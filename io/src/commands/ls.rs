@@ -1,13 +1,14 @@
 //! ls: list a directory of the filesystem.
 
-use super::{Command, Flags, stat::date};
+use super::{Command, Flags, Scope, stat::date};
 use crate::session::Session;
 
 pub const COMMAND: Command = Command {
     name: "ls",
     alias: None,
     arguments: (0, None),
-    needs_file: false,
+    scope: Scope::Session,
+    xfs_only: false,
     expert: false,
     usage: "[-l] [path]",
     summary: "list a directory of the filesystem",
@@ -20,8 +21,8 @@ pub const COMMAND: Command = Command {
 fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     let flags = Flags::parse(&COMMAND, arguments, "l")?;
     let path = flags.rest.first().map_or("/", String::as_str);
-    let ino = session.filesystem.lookup(path)?;
-    let mut entries = session.filesystem.read_directory(ino)?;
+    let ino = session.image()?.filesystem.lookup(path)?;
+    let mut entries = session.image()?.filesystem.read_directory(ino)?;
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     for entry in entries {
         if entry.name == b"." || entry.name == b".." {
@@ -32,7 +33,7 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
             println!("{name}");
             continue;
         }
-        let stat = session.filesystem.stat(entry.ino)?;
+        let stat = session.image()?.filesystem.stat(entry.ino)?;
         println!(
             "{:>10} {:06o} {:>4} {:>5} {:>5} {:>14} {} {name}",
             stat.ino,

@@ -1,13 +1,14 @@
 //! mkdir: make a directory in the filesystem.
 
-use super::{Command, Flags};
+use super::{Command, Flags, Scope};
 use crate::session::Session;
 
 pub const COMMAND: Command = Command {
     name: "mkdir",
     alias: None,
     arguments: (1, None),
-    needs_file: false,
+    scope: Scope::Session,
+    xfs_only: false,
     expert: false,
     usage: "[-m mode] path...",
     summary: "make directories in the filesystem",
@@ -22,7 +23,7 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     let mode = flags.value('m').unwrap_or("0755");
     let Ok(mode) = u16::from_str_radix(mode, 8) else { anyhow::bail!("non-octal mode -- {mode}") };
     for path in &flags.rest {
-        session.filesystem.make_directory(path, mode)?;
+        session.image()?.filesystem.make_directory(path, mode)?;
     }
     Ok(())
 }

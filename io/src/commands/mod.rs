@@ -23,7 +23,9 @@ mod truncate;
 
 use libfs::Error;
 
-use crate::session::Session;
+pub use open::octal;
+
+use crate::session::{Complaint, Session};
 
 /// One command: how it is called, what `help` says, and what it does.
 #[derive(Debug)]
@@ -34,8 +36,10 @@ pub struct Command {
     pub alias: Option<&'static str>,
     /// Fewest and most arguments; `None` for no upper bound.
     pub arguments: (usize, Option<usize>),
-    /// Works without an open file.
-    pub needs_file: bool,
+    /// Which files it works on.
+    pub scope: Scope,
+    /// Only for files on XFS.
+    pub xfs_only: bool,
     /// Only with -x.
     pub expert: bool,
     /// Arguments as `help` shows them.
@@ -48,14 +52,26 @@ pub struct Command {
     pub run: fn(&mut Session, &[String]) -> anyhow::Result<()>,
 }
 
+/// Which files a command works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// None: it works without open files.
+    Session,
+    /// The current file, once.
+    Current,
+    /// With -c, each open file in turn.
+    Each,
+}
+
 /// All commands, in the order `help` lists them.
 pub const TABLE: &[Command] = &[
     bmap::COMMAND,
     close::COMMAND,
     exchangerange::COMMAND,
     fiemap::COMMAND,
-    file::COMMAND,
-    fsync::COMMAND,
+    fsync::FDATASYNC,
+    file::FILE,
+    fsync::FSYNC,
     get::COMMAND,
     help::COMMAND,
     inject::COMMAND,
@@ -63,12 +79,15 @@ pub const TABLE: &[Command] = &[
     mkdir::COMMAND,
     open::COMMAND,
     pread::COMMAND,
+    file::PRINT,
     put::COMMAND,
     pwrite::COMMAND,
     quit::COMMAND,
     rm::COMMAND,
     shutdown::COMMAND,
     stat::COMMAND,
+    fsync::SYNC,
+    fsync::SYNCFS,
     truncate::COMMAND,
 ];
 
@@ -98,13 +117,56 @@ pub fn one_line(command: &Command) -> String {
 /// The system's words for an error, or all of ours where it is not about the request.
 pub fn reason(error: &Error) -> String {
     match error {
-        Error::Os { errno, .. } => errno.desc().to_string(),
+        Error::Os { errno, .. } => {
+            let words = std::io::Error::from_raw_os_error(*errno as i32).to_string();
+            words.split(" (os error").next().unwrap_or_default().to_string()
+        }
         other => other.to_string(),
     }
 }
 
-/// Runs one line. Errors are printed and remembered for the exit status.
-pub fn run_line(session: &mut Session, line: &str) {
+/// A failed call of the host as the request that failed.
+pub fn os(error: Error) -> Error {
+    Error::os(error.errno(), "host file")
+}
+
+/// A request that failed, under the name that xfsprogs gives it.
+#[derive(Debug)]
+pub struct Failed {
+    name: String,
+    error: Error,
+}
+
+impl Failed {
+    /// The request called `name` failed.
+    pub fn new(name: &str, error: Error) -> Self {
+        Self { name: name.to_string(), error }
+    }
+}
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.name, reason(&self.error))
+    }
+}
+
+impl std::error::Error for Failed {}
+
+/// Names what failed.
+pub trait Named<T> {
+    /// The error is printed as "name: reason".
+    fn named(self, name: &str) -> anyhow::Result<T>;
+}
+
+impl<T> Named<T> for libfs::Result<T> {
+    fn named(self, name: &str) -> anyhow::Result<T> {
+        self.map_err(|error| Failed::new(name, error).into())
+    }
+}
+
+/// Runs one line for the current file, or, if `each`, for every open file where the command
+/// is of that kind. Errors are printed and remembered for the exit status.
+pub fn run_line(session: &mut Session, line: &str, each: bool) {
     let words = match split(line) {
         Ok(words) => words,
         Err(error) => {
@@ -118,21 +180,37 @@ pub fn run_line(session: &mut Session, line: &str) {
         eprintln!("command \"{name}\" not found");
         return;
     };
-    if !count_fits(command, words.len() - 1) {
+    if !each || command.scope != Scope::Each {
+        run_once(session, command, &words);
         return;
     }
-    if command.needs_file && session.files.is_empty() {
+    for index in 0..session.files.len() {
+        session.current = index;
+        run_once(session, command, &words);
+    }
+}
+
+fn run_once(session: &mut Session, command: &'static Command, words: &[String]) {
+    if command.scope != Scope::Session && session.files.is_empty() {
         eprintln!("no files are open, try 'help open'");
         return;
     }
-    if let Err(error) = (command.run)(session, &words) {
+    if command.xfs_only && session.file().is_ok_and(|file| file.foreign) {
+        let name = command.name;
+        eprintln!("foreign file active, {name} command is for XFS filesystems only");
+        return;
+    }
+    if !count_fits(command, words.len() - 1) {
+        return;
+    }
+    if let Err(error) = (command.run)(session, words) {
         report(command, &error);
         session.exit_code = 1;
     }
 }
 
 fn report(command: &Command, error: &anyhow::Error) {
-    if error.is::<UsageError>() {
+    if error.is::<UsageError>() || error.is::<Complaint>() {
         println!("{error}");
         return;
     }
@@ -146,7 +224,7 @@ fn count_fits(command: &Command, count: usize) -> bool {
     let (least, most) = command.arguments;
     let expected = match most {
         Some(most) if most == least && count != least => format!("{least}"),
-        _ if count < least && most.is_none() => format!("at least {least}"),
+        None if count < least => format!("at least {least}"),
         Some(most) if count < least || count > most => format!("between {least} and {most}"),
         _ => return true,
     };
@@ -184,21 +262,27 @@ pub struct Flags {
 
 impl Flags {
     /// Parses `arguments` (the first is the command's name) for the letters of `spec`,
-    /// where a colon after a letter says that it takes a value.
+    /// where a colon after a letter says that it takes a value. Options may come after plain
+    /// arguments, up to a "--".
     pub fn parse(
         command: &'static Command,
         arguments: &[String],
         spec: &str,
     ) -> anyhow::Result<Self> {
-        let mut options = Vec::new();
-        let mut words = arguments.iter().skip(1).peekable();
-        while let Some(word) = words.next_if(|w| w.len() > 1 && w.starts_with('-')) {
+        let (mut options, mut rest) = (Vec::new(), Vec::new());
+        let mut words = arguments.iter().skip(1);
+        while let Some(word) = words.next() {
             if word == "--" {
                 break;
+            }
+            if word.len() < 2 || !word.starts_with('-') {
+                rest.push(word.clone());
+                continue;
             }
             let mut letters = word[1..].chars();
             while let Some(letter) = letters.next() {
                 let Some(at) = spec.find(letter).filter(|_| letter != ':') else {
+                    eprintln!("{}: invalid option -- '{letter}'", command.name);
                     return Err(UsageError(command).into());
                 };
                 if !spec[at + 1..].starts_with(':') {
@@ -208,11 +292,15 @@ impl Flags {
                 let attached: String = letters.by_ref().collect();
                 let value =
                     if attached.is_empty() { words.next().cloned() } else { Some(attached) };
-                let Some(value) = value else { return Err(UsageError(command).into()) };
+                let Some(value) = value else {
+                    eprintln!("{}: option requires an argument -- '{letter}'", command.name);
+                    return Err(UsageError(command).into());
+                };
                 options.push((letter, Some(value)));
             }
         }
-        Ok(Self { options, rest: words.cloned().collect() })
+        rest.extend(words.cloned());
+        Ok(Self { options, rest })
     }
 
     /// Whether the option was given.
@@ -223,6 +311,11 @@ impl Flags {
     /// How often it was given.
     pub fn count(&self, letter: char) -> usize {
         self.options.iter().filter(|(l, _)| *l == letter).count()
+    }
+
+    /// Which of these was given last.
+    pub fn last(&self, letters: &[char]) -> Option<char> {
+        self.options.iter().rev().map(|(l, _)| *l).find(|l| letters.contains(l))
     }
 
     /// The last value given for it.
@@ -244,7 +337,7 @@ mod tests {
     #[test]
     fn options_bundle_and_take_values() {
         let words: Vec<String> =
-            ["pwrite", "-qS", "0x61", "-b8k", "0", "-5"].map(String::from).to_vec();
+            ["pwrite", "-qS", "0x61", "0", "-b8k", "--", "-5"].map(String::from).to_vec();
         let flags = Flags::parse(&pwrite::COMMAND, &words, "qS:b:").unwrap();
         assert!(flags.has('q'));
         assert_eq!(flags.value('S'), Some("0x61"));

@@ -3,74 +3,146 @@
 use std::io::Write;
 use std::time::Instant;
 
-use super::{Command, Flags};
+use super::{Command, Flags, Named, Scope, UsageError};
 use crate::numbers;
 use crate::session::Session;
+use crate::target::{Handle, TransferFlags};
+use crate::transfer::{self, Buffer, Order, Plan};
 
 pub const COMMAND: Command = Command {
     name: "pread",
     alias: Some("r"),
     arguments: (2, None),
-    needs_file: true,
+    scope: Scope::Each,
+    xfs_only: false,
     expert: false,
-    usage: "[-b bs] [-qvC] off len",
+    usage: "[-b bs] [-qUv] [-i N] [-FBR [-Z N]] off len",
     summary: "reads a number of bytes at a specified offset",
     help: "
  Reads len bytes at off, block by block.
+
+ -q   -- quiet mode, print nothing
  -b   -- size of each read (default 4096 bytes)
- -q   -- quiet: print nothing
- -v   -- dump what was read
+ -B   -- from off backwards, block by block
+ -F   -- from off forwards (default)
+ -v   -- dump what was read (forward reads)
+ -R   -- blocks in a random order
+ -Z N -- seed of the random order
+ -V N -- read N vectors of the block size at once (preadv2)
+ -U   -- leave nothing in the page cache (RWF_DONTCACHE)
  -C   -- print timing in condensed form",
     run,
 };
 
 fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
-    let flags = Flags::parse(&COMMAND, arguments, "b:qvC")?;
-    let [offset, length] = flags.rest.as_slice() else {
-        return Err(super::UsageError(&COMMAND).into());
-    };
-    let offset = session.number(offset, "offset")?;
-    let length = session.number(length, "length")?;
-    let block = match flags.value('b') {
-        Some(text) => session.number(text, "bsize")?,
-        None => 4096,
-    };
-    anyhow::ensure!(block > 0 && block <= 1 << 30, "bad block size -- {block}");
-    let ino = session.file()?.ino;
-    let mut buffer = vec![0; block as usize];
-    let start = Instant::now();
-    let (mut done, mut ops) = (0, 0);
-    while done < length {
-        let want = block.min(length - done) as usize;
-        let got = session.filesystem.read(ino, offset + done, &mut buffer[..want])?;
-        if got == 0 {
-            break;
-        }
-        if flags.has('v') && !flags.has('q') {
-            dump(offset + done, &buffer[..got])?;
-        }
-        done += got as u64;
-        ops += 1;
+    let flags = Flags::parse(&COMMAND, arguments, "b:BCFRquUvV:Z:")?;
+    let [offset, length] = flags.rest.as_slice() else { return Err(UsageError(&COMMAND).into()) };
+    let mut plan = Plan::parse(session, &flags, [offset, length], None)?;
+    let file = session.handle()?;
+    let how = TransferFlags { dontcache: flags.has('U'), ..Default::default() };
+    if how.dontcache && plan.vectors == 0 {
+        println!("preadv2 flags require vectored I/O (-V)");
+        return Err(UsageError(&COMMAND).into());
     }
+    let mut buffer = Buffer::new(plan.buffer_len(), 0xab);
+    let dump = flags.has('v') && !flags.has('q');
+    let start = Instant::now();
+    let (done, ops) = match plan.order {
+        Order::Forward => forward(session, file, &plan, how, &mut buffer, dump)?,
+        Order::Backward | Order::Random => {
+            let size = session.target.stat(file, STATX_SIZE, 0).named("lseek")?.size;
+            plan.offset = plan.offset.min(size);
+            if plan.order == Order::Random {
+                plan.length = plan.length.min(size - plan.offset);
+            }
+            by_plan(session, file, &plan, how, &mut buffer)?
+        }
+    };
     let elapsed = start.elapsed();
     if flags.has('q') {
         return Ok(());
     }
+    let asked = if plan.order == Order::Backward { plan.backward_length() } else { plan.length };
     if !flags.has('C') {
-        println!("read {done}/{length} bytes at offset {offset}");
+        println!("read {done}/{asked} bytes at offset {}", plan.offset);
     }
     println!("{}", numbers::timing(done, ops, elapsed, flags.has('C')));
     Ok(())
 }
 
+/// STATX_SIZE of `linux/stat.h`.
+const STATX_SIZE: u32 = 0x200;
+
+/// From the first byte to the last; returns bytes read and the number of reads.
+fn forward(
+    session: &mut Session,
+    file: Handle,
+    plan: &Plan,
+    how: TransferFlags,
+    buffer: &mut Buffer,
+    dumped: bool,
+) -> anyhow::Result<(u64, u64)> {
+    let (mut done, mut ops) = (0, 0);
+    while done < plan.length {
+        let count = (plan.buffer_len() as u64).min(plan.length - done) as usize;
+        let offset = plan.offset.wrapping_add(done);
+        let got = read(session, file, plan, how, buffer, (offset, count))?;
+        if got == 0 {
+            break;
+        }
+        if dumped {
+            dump(offset, &buffer.bytes()[..got])?;
+        }
+        done += got as u64;
+        ops += 1;
+    }
+    Ok((done, ops))
+}
+
+/// At the offsets of the plan.
+fn by_plan(
+    session: &mut Session,
+    file: Handle,
+    plan: &Plan,
+    how: TransferFlags,
+    buffer: &mut Buffer,
+) -> anyhow::Result<(u64, u64)> {
+    let (mut done, mut ops) = (0, 0);
+    for request in plan.requests() {
+        let got = read(session, file, plan, how, buffer, request)?;
+        if got == 0 {
+            break;
+        }
+        done += got as u64;
+        ops += 1;
+        if got < request.1 {
+            break;
+        }
+    }
+    Ok((done, ops))
+}
+
+fn read(
+    session: &mut Session,
+    file: Handle,
+    plan: &Plan,
+    how: TransferFlags,
+    buffer: &mut Buffer,
+    (offset, count): (u64, usize),
+) -> anyhow::Result<usize> {
+    let lengths = plan.pieces(count);
+    let mut pieces = transfer::split_mut(buffer.bytes_mut(), &lengths);
+    session.target.read(file, offset, &mut pieces, how).named("pread")
+}
+
 /// Sixteen bytes a line: offset, hexadecimal, characters.
-fn dump(offset: u64, data: &[u8]) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
+pub fn dump(offset: u64, data: &[u8]) -> std::io::Result<()> {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for (i, line) in data.chunks(16).enumerate() {
         let hex: String = line.iter().map(|b| format!("{b:02x} ")).collect();
         let text: String =
-            line.iter().map(|&b| if b.is_ascii_graphic() { b as char } else { '.' }).collect();
+            line.iter().map(|&b| if b.is_ascii_alphanumeric() { b as char } else { '.' }).collect();
         writeln!(out, "{:08x}:  {hex} {text}", offset + 16 * i as u64)?;
     }
-    Ok(())
+    out.flush()
 }

@@ -8,8 +8,9 @@ use std::sync::mpsc;
 
 use indicatif::ProgressBar;
 use libfs::Errno;
+use libfs::filesystem::Filesystem;
 
-use super::Command;
+use super::{Command, Scope};
 use crate::commands::get::{CHUNK, progress};
 use crate::session::Session;
 
@@ -17,7 +18,8 @@ pub const COMMAND: Command = Command {
     name: "put",
     alias: None,
     arguments: (1, Some(2)),
-    needs_file: false,
+    scope: Scope::Session,
+    xfs_only: false,
     expert: false,
     usage: "hostfile [path]",
     summary: "copy a file of the host into the filesystem",
@@ -36,22 +38,23 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     };
     let mut file = File::open(host).map_err(|e| anyhow::anyhow!("{}: {e}", host.display()))?;
     let meta = file.metadata()?;
-    let ino = match session.filesystem.lookup(&target) {
+    let filesystem = &mut session.image()?.filesystem;
+    let ino = match filesystem.lookup(&target) {
         Ok(ino) => {
-            session.filesystem.truncate(ino, 0)?;
+            filesystem.truncate(ino, 0)?;
             ino
         }
         Err(error) if error.errno() == Errno::ENOENT => {
-            session.filesystem.create(&target, (meta.permissions().mode() & 0o7777) as u16)?
+            filesystem.create(&target, (meta.permissions().mode() & 0o7777) as u16)?
         }
         Err(error) => return Err(error.into()),
     };
-    copy_in(session, ino, &mut file, &progress(meta.len()))
+    copy_in(filesystem, ino, &mut file, &progress(meta.len()))
 }
 
 /// Copies `file` to inode `ino`, reading the next piece while the last one is written.
 fn copy_in(
-    session: &mut Session,
+    filesystem: &mut Filesystem,
     ino: u64,
     file: &mut File,
     bar: &ProgressBar,
@@ -66,7 +69,7 @@ fn copy_in(
         let mut at = 0;
         for piece in next {
             let piece: Vec<u8> = piece?;
-            session.filesystem.write(ino, at, &piece)?;
+            filesystem.write(ino, at, &piece)?;
             at += piece.len() as u64;
             bar.set_position(at);
             // The reader may be gone, having met the end of the file.

@@ -1,12 +1,13 @@
 //! quit: end the session.
 
-use super::Command;
+use super::{Command, Scope};
 
 pub const COMMAND: Command = Command {
     name: "quit",
     alias: Some("q"),
     arguments: (0, Some(0)),
-    needs_file: false,
+    scope: Scope::Session,
+    xfs_only: false,
     expert: false,
     usage: "",
     summary: "exit the program",

@@ -1,13 +1,14 @@
 //! rm: remove names from the filesystem.
 
-use super::{Command, Flags};
+use super::{Command, Flags, Scope};
 use crate::session::Session;
 
 pub const COMMAND: Command = Command {
     name: "rm",
     alias: None,
     arguments: (1, None),
-    needs_file: false,
+    scope: Scope::Session,
+    xfs_only: false,
     expert: false,
     usage: "[-d] path...",
     summary: "remove files from the filesystem",
@@ -21,9 +22,9 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     let flags = Flags::parse(&COMMAND, arguments, "d")?;
     for path in &flags.rest {
         if flags.has('d') {
-            session.filesystem.remove_directory(path)?;
+            session.image()?.filesystem.remove_directory(path)?;
         } else {
-            session.filesystem.unlink(path)?;
+            session.image()?.filesystem.unlink(path)?;
         }
     }
     Ok(())

@@ -1,13 +1,15 @@
 //! stat: what is known about the current file.
 
-use super::{Command, Flags};
+use super::{Command, Flags, Named, Scope};
 use crate::session::Session;
+use crate::target::{Handle, Stat};
 
 pub const COMMAND: Command = Command {
     name: "stat",
     alias: None,
     arguments: (0, None),
-    needs_file: true,
+    scope: Scope::Each,
+    xfs_only: false,
     expert: false,
     usage: "[-v|-r]",
     summary: "statistics on the currently open file",
@@ -18,9 +20,12 @@ pub const COMMAND: Command = Command {
     run,
 };
 
+/// STATX_BASIC_STATS: what stat(2) tells.
+const STATX_BASIC_STATS: u32 = 0x7ff;
+
 /// Letter and name of each bit of fsxattr.xflags, lowest bit first; bits without a meaning
 /// are left out.
-const XFLAGS: [(u32, char, &str); 17] = [
+pub const XFLAGS: [(u32, char, &str); 17] = [
     (0x1, 'r', "realtime"),
     (0x2, 'p', "prealloc"),
     (0x8, 'i', "immutable"),
@@ -43,10 +48,9 @@ const XFLAGS: [(u32, char, &str); 17] = [
 fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     let flags = Flags::parse(&COMMAND, arguments, "vr")?;
     let file = session.file()?.clone();
-    let stat = session.filesystem.stat(file.ino)?;
-    let sector = u64::from(session.filesystem.geometry().sector_size);
+    let stat = session.target.stat(file.handle, STATX_BASIC_STATS, 0).named("fstat")?;
     if flags.has('r') {
-        print_raw(&stat, session.filesystem.geometry().block_size);
+        print_raw(&stat);
         return Ok(());
     }
     println!("fd.path = \"{}\"", file.path);
@@ -60,15 +64,16 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
         println!("stat.mtime = {}", date(stat.mtime.0));
         println!("stat.ctime = {}", date(stat.ctime.0));
     }
-    print_attributes(&stat, flags.has('v'));
-    let regular = stat.mode & 0o170000 == 0o100000;
-    println!("dioattr.mem = 0x{:x}", if regular { sector } else { 0 });
-    println!("dioattr.miniosz = {}", if regular { sector } else { 0 });
-    println!("dioattr.maxiosz = {}", if regular { 0x7fff_ffff & !(sector - 1) } else { 0 });
+    print_attributes(session, file.handle, flags.has('v'))?;
+    let limits = session.target.direct_limits(file.handle).named("XFS_IOC_DIOINFO")?;
+    println!("dioattr.mem = 0x{:x}", limits.memory);
+    println!("dioattr.miniosz = {}", limits.smallest);
+    println!("dioattr.maxiosz = {}", limits.largest);
     Ok(())
 }
 
-fn print_attributes(stat: &libfs::filesystem::Stat, words: bool) {
+fn print_attributes(session: &mut Session, file: Handle, words: bool) -> anyhow::Result<()> {
+    let stat = session.target.attributes(file).named("FS_IOC_FSGETXATTR")?;
     let set = XFLAGS.iter().filter(|(bit, ..)| stat.xflags & bit != 0);
     let shown: String = if words {
         set.map(|(_, _, name)| *name).collect::<Vec<_>>().join(",")
@@ -80,12 +85,14 @@ fn print_attributes(stat: &libfs::filesystem::Stat, words: bool) {
     println!("fsxattr.extsize = {}", stat.extsize);
     println!("fsxattr.cowextsize = {}", stat.cowextsize);
     println!("fsxattr.nextents = {}", stat.nextents);
-    println!("fsxattr.naextents = {}", stat.anextents);
+    let attribute_extents = session.target.attribute_extents(file);
+    println!("fsxattr.naextents = {}", attribute_extents.named("XFS_IOC_FSGETXATTRA")?);
+    Ok(())
 }
 
-fn print_raw(stat: &libfs::filesystem::Stat, block_size: u32) {
-    println!("stat.blksize = {block_size}");
-    println!("stat.nlink = {}", stat.nlink);
+fn print_raw(stat: &Stat) {
+    println!("stat.blksize = {}", stat.block_size);
+    println!("stat.nlink = {}", stat.links);
     println!("stat.uid = {}", stat.uid);
     println!("stat.gid = {}", stat.gid);
     println!("stat.mode: 0{:o}", stat.mode);
@@ -100,6 +107,8 @@ fn print_raw(stat: &libfs::filesystem::Stat, block_size: u32) {
     }
     println!("stat.rdev_major = {}", stat.rdev.0);
     println!("stat.rdev_minor = {}", stat.rdev.1);
+    println!("stat.dev_major = {}", stat.dev.0);
+    println!("stat.dev_minor = {}", stat.dev.1);
 }
 
 fn type_name(mode: u16) -> &'static str {

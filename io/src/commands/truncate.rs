@@ -1,13 +1,14 @@
 //! truncate: set the size of the current file.
 
-use super::Command;
+use super::{Command, Named, Scope};
 use crate::session::Session;
 
 pub const COMMAND: Command = Command {
     name: "truncate",
     alias: Some("t"),
     arguments: (1, Some(1)),
-    needs_file: true,
+    scope: Scope::Each,
+    xfs_only: false,
     expert: false,
     usage: "off",
     summary: "truncates the current file at the given offset",
@@ -17,11 +18,6 @@ pub const COMMAND: Command = Command {
 
 fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     let size = session.number(&arguments[1], "truncate")?;
-    let file = session.file()?;
-    if file.flags.read_only {
-        return Err(libfs::Error::os(libfs::Errno::EINVAL, "truncate").into());
-    }
-    let ino = file.ino;
-    session.filesystem.truncate(ino, size)?;
-    Ok(())
+    let file = session.handle()?;
+    session.target.truncate(file, size).named("ftruncate")
 }

@@ -32,6 +32,8 @@ pub struct Stat {
     pub mtime: (i64, u32),
     /// Last change of the inode.
     pub ctime: (i64, u32),
+    /// When the inode was made.
+    pub btime: (i64, u32),
     /// Major and minor number of a device.
     pub rdev: (u32, u32),
     /// `FS_XFLAG_*` bits.
@@ -339,6 +341,7 @@ impl Filesystem {
             atime: time(core.atime),
             mtime: time(core.mtime),
             ctime: time(core.ctime),
+            btime: time(core.crtime),
             rdev: device_number(&inode.data),
             xflags: xflags(core, inode.attr.is_some()),
             projid: core.projid,

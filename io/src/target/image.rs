@@ -1,0 +1,443 @@
+//! Files inside an image, through libfs. What Linux checks before a request reaches XFS
+//! (how the file was opened, alignment of direct I/O) is checked here.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::path::Path;
+use std::sync::Arc;
+
+use libfs::device::{Device, FileDevice};
+use libfs::filesystem::{ExchangeRange, Filesystem, Opened};
+use libfs::{Errno, Error, Result};
+
+use super::{
+    Allocate, Attributes, Deduped, DirectLimits, Exchange, Extent, FiemapExtent, FiemapRequest,
+    Fork, Freshness, Geometry, Handle, OpenFlags, Place, Remap, Seek, Stat, Target, TransferFlags,
+    Written, unsupported,
+};
+
+/// The filesystem and the files open in it.
+pub struct Image {
+    pub filesystem: Filesystem,
+    files: Vec<Option<Open>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    ino: u64,
+    flags: OpenFlags,
+}
+
+/// S_IFMT and two of its values.
+const FORMAT: u16 = 0o170000;
+const REGULAR: u16 = 0o100000;
+const DIRECTORY: u16 = 0o040000;
+
+impl Image {
+    /// Opens the filesystem on `path`, replaying its log if it is dirty.
+    pub fn open(path: &Path, read_only: bool) -> anyhow::Result<Self> {
+        let device: Arc<dyn Device> = if read_only {
+            Arc::new(FileDevice::open_read_only(path)?)
+        } else {
+            Arc::new(FileDevice::open(path)?)
+        };
+        let filesystem = match Filesystem::open(device)? {
+            Opened::Clean(filesystem) => filesystem,
+            Opened::Dirty(dirty) if read_only => dirty.recover_in_memory()?.0,
+            Opened::Dirty(dirty) => {
+                let (filesystem, report) = dirty.recover()?;
+                eprintln!("{}: {report}", path.display());
+                filesystem
+            }
+        };
+        Ok(Self { filesystem, files: Vec::new() })
+    }
+
+    fn file(&self, file: Handle) -> Result<Open> {
+        self.files.get(file).copied().flatten().ok_or_else(|| Error::os(Errno::EBADF, "file"))
+    }
+
+    /// The file, if it may be written through this handle; else the error is `errno`.
+    fn writable(&self, file: Handle, errno: Errno) -> Result<Open> {
+        let open = self.file(file)?;
+        if open.flags.read_only || open.flags.path_only {
+            return Err(Error::os(errno, "file is not open for writing"));
+        }
+        Ok(open)
+    }
+
+    /// Direct I/O is in whole sectors.
+    fn check_direct(&self, open: &Open, offset: u64, length: usize) -> Result<()> {
+        let sector = u64::from(self.filesystem.geometry().sector_size);
+        if open.flags.direct
+            && (!offset.is_multiple_of(sector) || !(length as u64).is_multiple_of(sector))
+        {
+            return Err(Error::os(Errno::EINVAL, "unaligned direct I/O"));
+        }
+        Ok(())
+    }
+
+    /// Finds or makes the file that `open` names.
+    fn resolve(&mut self, path: &str, how: &OpenFlags) -> Result<u64> {
+        match self.filesystem.lookup(path) {
+            Err(error) if how.create && error.errno() == Errno::ENOENT => {
+                self.filesystem.create(path, how.mode)
+            }
+            result => result,
+        }
+    }
+}
+
+impl Target for Image {
+    fn image(&mut self) -> Option<&mut Image> {
+        Some(self)
+    }
+
+    fn geometry(&self, _: Handle) -> Option<Geometry> {
+        let geometry = self.filesystem.geometry();
+        Some(Geometry {
+            block_size: geometry.block_size,
+            sector_size: geometry.sector_size,
+            ag_blocks: geometry.ag_blocks,
+            stripe_unit: geometry.stripe_unit,
+            stripe_width: geometry.stripe_width,
+        })
+    }
+
+    fn open(&mut self, path: &str, how: &OpenFlags) -> Result<Handle> {
+        if how.staged || how.temporary || how.realtime {
+            return unsupported("open");
+        }
+        let ino = self.resolve(path, how)?;
+        let mut flags = *how;
+        if self.filesystem.stat(ino)?.mode & FORMAT == DIRECTORY {
+            flags.read_only = true;
+        }
+        self.filesystem.hold(ino)?;
+        if flags.truncate && !flags.read_only {
+            self.filesystem.truncate(ino, 0)?;
+        }
+        let free = self.files.iter().position(Option::is_none);
+        let handle = free.unwrap_or_else(|| {
+            self.files.push(None);
+            self.files.len() - 1
+        });
+        self.files[handle] = Some(Open { ino, flags });
+        Ok(handle)
+    }
+
+    fn close(&mut self, file: Handle) -> Result<()> {
+        let open = self.file(file)?;
+        self.files[file] = None;
+        self.filesystem.release(open.ino)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        // One that was shut down stays as it lies.
+        if self.filesystem.is_shut_down() {
+            return Ok(());
+        }
+        for file in 0..self.files.len() {
+            if self.files[file].is_some() {
+                self.close(file)?;
+            }
+        }
+        self.filesystem.close()
+    }
+
+    fn read(
+        &mut self,
+        file: Handle,
+        offset: u64,
+        pieces: &mut [IoSliceMut<'_>],
+        _: TransferFlags,
+    ) -> Result<usize> {
+        let open = self.file(file)?;
+        if open.flags.path_only {
+            return Err(Error::os(Errno::EBADF, "reading"));
+        }
+        let mut done = 0;
+        for piece in pieces {
+            self.check_direct(&open, offset, piece.len())?;
+            let got = self.filesystem.read(open.ino, offset + done as u64, piece)?;
+            done += got;
+            if got < piece.len() {
+                break;
+            }
+        }
+        Ok(done)
+    }
+
+    fn write(
+        &mut self,
+        file: Handle,
+        offset: u64,
+        pieces: &[IoSlice<'_>],
+        flags: TransferFlags,
+    ) -> Result<Written> {
+        let open = self.writable(file, Errno::EBADF)?;
+        if flags.atomic {
+            return unsupported("untorn write");
+        }
+        let offset = if open.flags.append { self.filesystem.stat(open.ino)?.size } else { offset };
+        let mut bytes = 0;
+        for piece in pieces {
+            self.check_direct(&open, offset, piece.len())?;
+            self.filesystem.write(open.ino, offset + bytes as u64, piece)?;
+            bytes += piece.len();
+        }
+        if flags.dsync || open.flags.sync {
+            self.filesystem.sync()?;
+        }
+        Ok(Written { bytes, way: None })
+    }
+
+    fn fsync(&mut self, file: Handle) -> Result<()> {
+        self.file(file)?;
+        self.filesystem.sync()
+    }
+
+    fn fdatasync(&mut self, file: Handle) -> Result<()> {
+        self.fsync(file)
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        self.filesystem.sync()
+    }
+
+    fn syncfs(&mut self, file: Handle) -> Result<()> {
+        self.fsync(file)
+    }
+
+    /// Written data is on the device already; the flags decide nothing.
+    fn sync_range(&mut self, file: Handle, offset: u64, length: u64, _: u32) -> Result<()> {
+        self.file(file)?;
+        let end = offset.checked_add(length).filter(|&end| end <= i64::MAX as u64);
+        end.map(|_| ()).ok_or_else(|| Error::os(Errno::EINVAL, "range"))
+    }
+
+    fn truncate(&mut self, file: Handle, size: u64) -> Result<()> {
+        let open = self.writable(file, Errno::EINVAL)?;
+        self.filesystem.truncate(open.ino, size)
+    }
+
+    fn allocate(&mut self, file: Handle, _: Allocate, _: u64, _: u64) -> Result<()> {
+        self.writable(file, Errno::EBADF)?;
+        unsupported("fallocate")
+    }
+
+    fn seek(&mut self, file: Handle, _: u64, _: Seek) -> Result<u64> {
+        self.file(file)?;
+        unsupported("lseek")
+    }
+
+    fn stat(&mut self, file: Handle, mask: u32, _: u32) -> Result<Stat> {
+        let open = self.file(file)?;
+        let stat = self.filesystem.stat(open.ino)?;
+        let block_size = self.filesystem.geometry().block_size;
+        let mut found = Stat {
+            mask: STATX_BASIC_STATS | STATX_BTIME,
+            block_size,
+            attributes: attribute_bits(stat.xflags),
+            attributes_mask: STATX_ATTR_KNOWN,
+            links: stat.nlink,
+            uid: stat.uid,
+            gid: stat.gid,
+            mode: stat.mode,
+            ino: stat.ino,
+            size: stat.size,
+            blocks: stat.blocks,
+            atime: stat.atime,
+            btime: stat.btime,
+            ctime: stat.ctime,
+            mtime: stat.mtime,
+            rdev: stat.rdev,
+            ..Default::default()
+        };
+        let regular = stat.mode & FORMAT == REGULAR;
+        if mask & (STATX_DIOALIGN | STATX_DIO_READ_ALIGN) != 0 && regular {
+            let limits = self.direct_limits(file)?;
+            found.dio_memory_align = limits.memory;
+            found.dio_read_offset_align = self.filesystem.geometry().sector_size;
+            found.dio_offset_align = limits.smallest;
+            found.mask |= mask & (STATX_DIOALIGN | STATX_DIO_READ_ALIGN);
+        }
+        if mask & STATX_WRITE_ATOMIC != 0 && regular {
+            let limits = self.filesystem.atomic_write_limits(open.ino)?;
+            found.atomic_unit_min = limits.unit_min;
+            found.atomic_unit_max = limits.unit_max;
+            found.atomic_unit_max_opt = limits.unit_max_opt;
+            found.atomic_segments_max = limits.segments_max;
+            found.mask |= STATX_WRITE_ATOMIC;
+            if limits.unit_max > 0 {
+                found.attributes |= STATX_ATTR_WRITE_ATOMIC;
+            }
+        }
+        Ok(found)
+    }
+
+    fn attributes(&mut self, file: Handle) -> Result<Attributes> {
+        let stat = self.filesystem.stat(self.file(file)?.ino)?;
+        Ok(Attributes {
+            xflags: stat.xflags,
+            extsize: stat.extsize,
+            nextents: u32::try_from(stat.nextents).unwrap_or(u32::MAX),
+            projid: stat.projid,
+            cowextsize: stat.cowextsize,
+        })
+    }
+
+    fn attribute_extents(&mut self, file: Handle) -> Result<u32> {
+        let stat = self.filesystem.stat(self.file(file)?.ino)?;
+        Ok(u32::try_from(stat.anextents).unwrap_or(u32::MAX))
+    }
+
+    fn set_attributes(&mut self, file: Handle, _: &Attributes) -> Result<()> {
+        self.file(file)?;
+        unsupported("FSSETXATTR")
+    }
+
+    fn direct_limits(&mut self, file: Handle) -> Result<DirectLimits> {
+        let open = self.file(file)?;
+        let geometry = self.filesystem.geometry();
+        let (sector, block) = (geometry.sector_size, geometry.block_size);
+        // Sub-block direct writes to shared blocks would have to read: Linux wants whole blocks
+        // once a file may have any.
+        let shared = self.filesystem.mappings(open.ino, false)?.iter().any(|m| m.shared);
+        let smallest = if shared { block } else { sector };
+        Ok(DirectLimits { memory: sector, smallest, largest: i32::MAX as u32 & !(smallest - 1) })
+    }
+
+    fn set_times(&mut self, file: Handle, _: (i64, i64), _: (i64, i64)) -> Result<()> {
+        self.file(file)?;
+        unsupported("futimens")
+    }
+
+    fn set_mode(&mut self, file: Handle, _: u16) -> Result<()> {
+        self.file(file)?;
+        unsupported("fchmod")
+    }
+
+    fn link(&mut self, file: Handle, _: &str) -> Result<()> {
+        self.file(file)?;
+        unsupported("flink")
+    }
+
+    fn extents(
+        &mut self,
+        file: Handle,
+        fork: Fork,
+        _unwritten: bool,
+        _delayed: bool,
+    ) -> Result<Vec<Extent>> {
+        let open = self.file(file)?;
+        if fork == Fork::CopyOnWrite {
+            return unsupported("the copy-on-write fork");
+        }
+        let mappings = self.filesystem.mappings(open.ino, fork == Fork::Attributes)?;
+        Ok(mappings
+            .iter()
+            .map(|mapping| Extent {
+                offset: mapping.offset,
+                length: mapping.len,
+                place: mapping.start.map_or(Place::Hole, Place::At),
+                unwritten: mapping.unwritten,
+                shared: mapping.shared,
+            })
+            .collect())
+    }
+
+    fn fiemap(&mut self, file: Handle, request: &FiemapRequest) -> Result<Vec<FiemapExtent>> {
+        let open = self.file(file)?;
+        if request.length == 0 {
+            return Err(Error::os(Errno::EINVAL, "FIEMAP"));
+        }
+        let mappings = self.filesystem.mappings(open.ino, request.attributes)?;
+        let end = request.start.saturating_add(request.length);
+        let mut extents: Vec<FiemapExtent> = mappings
+            .iter()
+            .filter_map(|mapping| {
+                let unwritten = if mapping.unwritten { FIEMAP_EXTENT_UNWRITTEN } else { 0 };
+                let shared = if mapping.shared { FIEMAP_EXTENT_SHARED } else { 0 };
+                Some(FiemapExtent {
+                    logical: mapping.offset * 512,
+                    physical: mapping.start? * 512,
+                    length: mapping.len * 512,
+                    flags: unwritten | shared,
+                })
+            })
+            .collect();
+        if let Some(last) = extents.last_mut() {
+            last.flags |= FIEMAP_EXTENT_LAST;
+        }
+        extents.retain(|e| e.logical < end && e.logical + e.length > request.start);
+        Ok(extents)
+    }
+
+    fn clone_range(&mut self, file: Handle, _: Handle, _: Option<Remap>) -> Result<()> {
+        self.writable(file, Errno::EBADF)?;
+        unsupported("FICLONE")
+    }
+
+    fn dedupe_range(&mut self, file: Handle, _: Handle, _: &Remap) -> Result<Deduped> {
+        self.file(file)?;
+        unsupported("FIDEDUPERANGE")
+    }
+
+    fn copy_range(&mut self, file: Handle, _: Handle, _: &Remap) -> Result<u64> {
+        self.writable(file, Errno::EBADF)?;
+        unsupported("copy_file_range")
+    }
+
+    fn exchange_range(&mut self, file: Handle, exchange: &Exchange) -> Result<()> {
+        let open = self.writable(file, Errno::EBADF)?;
+        let donor = self.writable(exchange.donor, Errno::EBADF)?;
+        let range = ExchangeRange {
+            file1_offset: exchange.donor_offset,
+            file2_offset: exchange.offset,
+            length: exchange.length,
+            flags: exchange.flags,
+        };
+        self.filesystem.exchange_range(donor.ino, open.ino, &range)
+    }
+
+    fn start_commit(&mut self, file: Handle) -> Result<Freshness> {
+        self.file(file)?;
+        unsupported("START_COMMIT")
+    }
+
+    fn commit_range(&mut self, file: Handle, _: &Exchange, _: &Freshness) -> Result<()> {
+        self.writable(file, Errno::EBADF)?;
+        unsupported("COMMIT_RANGE")
+    }
+
+    fn swap_extents(&mut self, file: Handle, _: Handle) -> Result<()> {
+        self.writable(file, Errno::EBADF)?;
+        unsupported("SWAPEXT")
+    }
+
+    fn shut_down(&mut self, _: Option<Handle>, write_log: bool) -> Result<()> {
+        self.filesystem.shut_down(write_log)
+    }
+}
+
+/// STATX_* and STATX_ATTR_* bits of `linux/stat.h`.
+const STATX_BASIC_STATS: u32 = 0x7ff;
+const STATX_BTIME: u32 = 0x800;
+const STATX_DIOALIGN: u32 = 0x2000;
+const STATX_WRITE_ATOMIC: u32 = 0x10000;
+const STATX_DIO_READ_ALIGN: u32 = 0x20000;
+const STATX_ATTR_WRITE_ATOMIC: u64 = 0x40_0000;
+/// What XFS on Linux says that it knows: immutable, append, nodump, DAX, and of the VFS
+/// automount and mount root.
+const STATX_ATTR_KNOWN: u64 = 0x20_3070;
+
+/// FS_XFLAG_* bits as STATX_ATTR_* bits.
+fn attribute_bits(xflags: u32) -> u64 {
+    const BITS: [(u32, u64); 4] = [(0x8, 0x10), (0x10, 0x20), (0x80, 0x40), (0x8000, 0x20_0000)];
+    BITS.iter().filter(|(flag, _)| xflags & flag != 0).map(|(_, bit)| bit).sum()
+}
+
+/// FIEMAP_EXTENT_* flags of `linux/fiemap.h`.
+const FIEMAP_EXTENT_LAST: u32 = 0x1;
+const FIEMAP_EXTENT_UNWRITTEN: u32 = 0x800;
+const FIEMAP_EXTENT_SHARED: u32 = 0x2000;
