@@ -39,6 +39,8 @@ mod space;
 mod staged;
 #[path = "peers/untorn.rs"]
 mod untorn;
+#[path = "peers/untorn_crash.rs"]
+mod untorn_crash;
 #[path = "peers/untorn_matrix.rs"]
 mod untorn_matrix;
 #[path = "peers/xattr.rs"]

@@ -1,9 +1,9 @@
 //! Recovery: from a dirty log to a filesystem that can be used.
 //!
 //! 1. The log is replayed onto the device.
-//! 2. Intents that were left without a done item are finished. Each is taken over in a
-//!    transaction that logs its done item together with new intents for the same work, so
-//!    that a crash during recovery loses nothing.
+//! 2. Intents that were left without a done item are finished. The transaction that logs
+//!    the done item of one makes its first step and logs new intents for what is left of it,
+//!    so that a crash during recovery loses nothing.
 //! 3. Inodes on the unlinked lists are freed, and blocks staged for copy-on-write by
 //!    writers that are gone are given back.
 
@@ -14,6 +14,7 @@ use std::sync::Arc;
 use super::Filesystem;
 use crate::device::{Device, OverlayDevice};
 use crate::format::geometry::Geometry;
+use crate::format::log::intent::bmap_flags;
 use crate::format::log::{IntentItem, IntentKind, LogItemType};
 use crate::format::superblock::Superblock;
 use crate::journal::LogEnds;
@@ -29,6 +30,8 @@ pub struct Unrecovered {
     geo: Geometry,
     ends: LogEnds,
     read_only_reason: Option<String>,
+    /// As [`Mount::checkpoint_limit`], where a test wants every step of recovery in the log.
+    pub checkpoint_limit: Option<u64>,
 }
 
 /// What recovery did.
@@ -66,7 +69,8 @@ impl Unrecovered {
         geo: Geometry,
         ends: LogEnds,
     ) -> Self {
-        Self { device, geo, ends, read_only_reason: sb.read_only_reason() }
+        let read_only_reason = sb.read_only_reason();
+        Self { device, geo, ends, read_only_reason, checkpoint_limit: None }
     }
 
     /// Where the log begins and ends.
@@ -107,6 +111,7 @@ impl Unrecovered {
             log.set_record_size(size);
         }
         let mut mount = Mount::new(self.device, replayed.superblock, geo, Some(log));
+        mount.checkpoint_limit = self.checkpoint_limit.unwrap_or(mount.checkpoint_limit);
         crate::space::startup::init_reservations(&mut mount)?;
         for intent in &replayed.intents {
             mount.note_recovered_intent(intent.item.id(), intent.lsn);
@@ -129,20 +134,27 @@ impl Unrecovered {
     }
 }
 
-/// The order in which kinds of intents are finished: at run time, what a step defers is
-/// done before the operation that the step belongs to goes on.
+/// The order in which intents are finished, whatever their order in the log, which changes
+/// when the rest of an operation is logged anew. Blocks lose their owner in the reverse
+/// mapping before they are freed (finishing an EFI takes it away from whoever has it), a file
+/// gives up a range before it gets other blocks there, and staged blocks stop being staged
+/// before a file gets them. What a step of an attribute change or an exchange deferred comes
+/// before the operation goes on.
 fn rank(item: &IntentItem) -> u8 {
     match item.kind() {
-        IntentKind::ExtentFree
-        | IntentKind::ExtentFreeRt
-        | IntentKind::Rmap
-        | IntentKind::RmapRt
-        | IntentKind::Refcount
-        | IntentKind::RefcountRt => 0,
-        IntentKind::Bmap => 1,
-        IntentKind::Attr => 2,
-        IntentKind::Exchange => 3,
+        IntentKind::Rmap | IntentKind::RmapRt => 0,
+        IntentKind::Bmap if unmaps(item) => 1,
+        IntentKind::Refcount | IntentKind::RefcountRt => 2,
+        IntentKind::ExtentFree | IntentKind::ExtentFreeRt => 3,
+        IntentKind::Bmap => 4,
+        IntentKind::Attr => 5,
+        IntentKind::Exchange => 6,
     }
+}
+
+fn unmaps(item: &IntentItem) -> bool {
+    let IntentItem::Bmap { extents, .. } = item else { return false };
+    extents.iter().all(|map| map.me_flags & bmap_flags::TYPE_MASK == bmap_flags::UNMAP)
 }
 
 fn finish_intents(
@@ -157,7 +169,7 @@ fn finish_intents(
         let wanted = u64::from(mount.geo.max_levels.rmap + mount.geo.max_levels.bmap_data) * 4;
         let blocks = wanted.min(mount.counters.available(&mount.geo));
         let mut tp = Transaction::begin(mount, reservation, blocks)?;
-        tp.adopt_intent(&item)?;
+        tp.finish_intent(&item)?;
         tp.commit()?;
         *report.intents.entry(item.kind()).or_default() += 1;
     }

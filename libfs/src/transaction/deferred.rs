@@ -249,17 +249,28 @@ impl Transaction<'_> {
         self.mount.inject_point(tag)
     }
 
-    /// Takes over an intent that recovery found: logs that it is done and queues its
-    /// operations, which [`Transaction::finish_deferred`] logs again in this transaction.
+    /// Takes over an intent that recovery found: makes its first step in this transaction,
+    /// which must be fresh, logs that it is done, and queues the rest.
+    ///
+    /// The first step is not put off by logging the operation anew: its intent would then
+    /// lie behind others in the log that have to be finished after it.
     ///
     /// # Errors
-    /// [`crate::Error::Corrupt`] when no sound filesystem can have logged the intent.
-    pub fn adopt_intent(&mut self, intent: &IntentItem) -> Result<()> {
+    /// [`crate::Error::Corrupt`] when no sound filesystem can have logged the intent; whatever
+    /// the step returns.
+    pub fn finish_intent(&mut self, intent: &IntentItem) -> Result<()> {
         for op in recover_ops(self.mount, intent)? {
             self.defer(op);
         }
+        let mut queue = std::mem::take(&mut self.deferred);
         self.mount.cil.add_done(intent.done());
         self.dirty = true;
+        if let Some(mut first) = queue.pop_front()
+            && first.batch.finish(self)? == Step::Again
+        {
+            queue.push_front(first);
+        }
+        self.deferred.append(&mut queue);
         Ok(())
     }
 }

@@ -1,11 +1,11 @@
 //! Putting staged blocks in the place of those a file has.
 
 use super::{remove, staged_in};
-use crate::inode::bmap::{self, BmapIntent, BmapOperation, Target, alloc, blocks, mappings};
+use crate::inode::bmap::{self, BmapIntent, BmapOperation, Target, alloc, mappings};
 use crate::inode::extent_map::Extent;
 use crate::inode::{InodeRef, WhichFork};
 use crate::mount::Mount;
-use crate::space::refcount;
+use crate::space::refcount::{self, RefcountIntent, RefcountOperation};
 use crate::transaction::Transaction;
 use crate::{Errno, Error, Result};
 
@@ -93,7 +93,10 @@ fn defer_remap(tp: &mut Transaction<'_>, inode: InodeRef, new: Extent) -> Result
     for old in old.iter().filter(|old| old.target != Target::Hole) {
         let Some(old) = old.extent() else { continue };
         tp.defer(BmapIntent::new(tp, inode, which, BmapOperation::Unmap, old));
-        blocks::defer_free_file_blocks(tp, inode, which, old);
+        // Never an EFI at once, also where nothing is shared: recovery would take it for
+        // what a step before left, and free the blocks before the file gives them up.
+        let operation = RefcountOperation::Decrease;
+        RefcountIntent { operation, start: old.start, len: old.len as u32 }.defer(tp);
     }
     refcount::free_cow(tp, new.start, new.len as u32);
     tp.defer(BmapIntent::new(tp, inode, which, BmapOperation::Map, new));
