@@ -1,6 +1,8 @@
 //! Tests against real peers: Linux and xfsprogs 7.2. CONTRIBUTING.md says how to add one.
 #![forbid(unsafe_code)]
 
+#[path = "peers/allocate.rs"]
+mod allocate;
 #[path = "peers/bad_input.rs"]
 mod bad_input;
 #[path = "peers/clone.rs"]

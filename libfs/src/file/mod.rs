@@ -5,6 +5,8 @@
 //! are allocated unwritten and become written when their data is there, so a crash shows
 //! old contents or new contents, never what the blocks held before.
 
+pub mod allocate;
+pub mod attributes;
 #[allow(dead_code, unused_imports)]
 pub(crate) mod cow;
 pub mod exchange;
@@ -12,15 +14,18 @@ pub mod mappings;
 pub mod namespace;
 mod read;
 pub mod remap;
+mod seek;
 pub mod staged;
 mod truncate;
 pub mod untorn;
 mod write;
 
+pub use allocate::{AllocateMode, allocate};
 pub use exchange::{ExchangeFlags, ExchangeIntent, ExchangeRequest, exchange_range};
 pub use read::read;
+pub use seek::{Seek, seek};
 pub use truncate::truncate;
-pub use write::{allocate_range, write};
+pub use write::write;
 
 use crate::format::inode::DiFlags;
 use crate::inode::InodeRef;
@@ -46,12 +51,9 @@ fn check_regular(mount: &Mount, inode: InodeRef) -> Result<()> {
     Ok(())
 }
 
-/// Fails unless the data of `inode` may be changed.
+/// Fails unless the data of `inode` may be changed, anywhere in the file.
 fn check_writable(mount: &Mount, inode: InodeRef) -> Result<()> {
     mount.check_writable()?;
     check_regular(mount, inode)?;
-    if mount.inode(inode).core.flags.contains(DiFlags::IMMUTABLE) {
-        return Err(Error::os(Errno::EPERM, "the file is immutable"));
-    }
-    Ok(())
+    attributes::check_overwritable(mount, inode)
 }

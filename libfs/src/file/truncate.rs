@@ -1,6 +1,7 @@
 //! Changing a file's size.
 
 use super::{MAX_SIZE, check_writable, cow, touch, write};
+use crate::format::inode::DiFlags;
 use crate::inode::bmap::{self, alloc};
 use crate::inode::{InodeLogFlags, InodeRef, WhichFork};
 use crate::mount::Mount;
@@ -15,9 +16,17 @@ use crate::{Errno, Error, Result};
 /// ENOSPC if the last block is shared and has to be copied; errors of the device and trees.
 pub fn truncate(mount: &mut Mount, inode: InodeRef, size: u64) -> Result<()> {
     check_writable(mount, inode)?;
+    if mount.inode(inode).core.flags.contains(DiFlags::APPEND) {
+        return Err(Error::os(Errno::EPERM, "the file is append-only"));
+    }
     if size > MAX_SIZE {
         return Err(Error::os(Errno::EFBIG, format!("size {size}")));
     }
+    set_size(mount, inode, size)
+}
+
+/// As [`truncate`], for a size that is possible and a file that may be changed.
+pub(super) fn set_size(mount: &mut Mount, inode: InodeRef, size: u64) -> Result<()> {
     bmap::load(mount, inode, WhichFork::Data)?;
     let old = mount.inode(inode).core.size;
     let block = u64::from(mount.geo.block_size);

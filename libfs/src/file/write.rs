@@ -6,7 +6,8 @@
 //! once their data is on the device. Only whole blocks are written: the rest of a block
 //! that is written in part comes from what the file has there.
 
-use super::{MAX_SIZE, check_writable, cow, read, touch};
+use super::attributes::check_writable_at;
+use super::{MAX_SIZE, check_regular, cow, read, touch};
 use crate::format::inode::DiFlags2;
 use crate::inode::bmap::edit;
 use crate::inode::bmap::{self, Mapping, Target, alloc, blocks, mapping_at};
@@ -27,7 +28,9 @@ const ZEROS: usize = 1 << 20;
 /// EFBIG beyond the largest size; EISDIR, EINVAL or EPERM if the file cannot be changed;
 /// ENOSPC if not even one block could be written; errors of the device and trees.
 pub fn write(mount: &mut Mount, inode: InodeRef, offset: u64, data: &[u8]) -> Result<usize> {
-    check_writable(mount, inode)?;
+    mount.check_writable()?;
+    check_regular(mount, inode)?;
+    check_writable_at(mount, inode, offset)?;
     if data.is_empty() {
         return Ok(0);
     }
@@ -184,29 +187,6 @@ fn allocate_hole(mount: &mut Mount, inode: InodeRef, hole: Mapping) -> Result<Ma
         tp.commit()?;
         Ok(new.and_then(|new| new.clip(hole.offset, hole.offset + blocks)).map(Mapping::from))
     })
-}
-
-/// Makes sure that blocks are mapped for bytes `offset..offset + len`, unwritten where there
-/// are none yet. The size stays.
-///
-/// # Errors
-///
-/// ENOSPC when the filesystem becomes full, with part of the range mapped; else as [`write`].
-pub fn allocate_range(mount: &mut Mount, inode: InodeRef, offset: u64, len: u64) -> Result<()> {
-    check_writable(mount, inode)?;
-    let end = offset.checked_add(len).filter(|&end| end <= MAX_SIZE);
-    let end = end.ok_or_else(|| Error::os(Errno::EFBIG, format!("allocating at byte {offset}")))?;
-    bmap::load(mount, inode, WhichFork::Data)?;
-    let mut at = offset >> mount.geo.block_log;
-    let last = mount.geo.blocks_for(end);
-    while at < last {
-        let found = mapping_at(bmap::extents(mount, inode, WhichFork::Data)?, at, last);
-        at = match found.target {
-            Target::Hole => allocate_hole(mount, inode, found)?.end(),
-            _ => found.end(),
-        };
-    }
-    Ok(())
 }
 
 /// How many blocks at the start of `extent` are shared, or not shared, alike; and which.

@@ -21,6 +21,8 @@
 //! # }
 //! ```
 
+mod allocate;
+mod attributes;
 mod clone;
 mod commit;
 mod in_memory;

@@ -329,6 +329,7 @@ impl Filesystem {
                 None => fork.nextents(),
             })
         };
+        let attributes = file::attributes::attributes(geo, inode);
         let time = |t: crate::format::inode::Timestamp| (t.seconds, t.nanos);
         Ok(Stat {
             ino,
@@ -343,10 +344,10 @@ impl Filesystem {
             ctime: time(core.ctime),
             btime: time(core.crtime),
             rdev: device_number(&inode.data),
-            xflags: xflags(core, inode.attr.is_some()),
-            projid: core.projid,
-            extsize: core.extsize * geo.block_size,
-            cowextsize: core.cowextsize * geo.block_size,
+            xflags: attributes.xflags,
+            projid: attributes.projid,
+            extsize: attributes.extsize,
+            cowextsize: attributes.cowextsize,
             nextents: extents(WhichFork::Data),
             anextents: extents(WhichFork::Attr),
         })
@@ -364,34 +365,4 @@ fn device_number(fork: &InodeFork) -> (u32, u32) {
         InodeFork::Dev(packed) => (packed >> 18 & 0x3fff, packed & 0x3_ffff),
         _ => (0, 0),
     }
-}
-
-/// Inode flags as `FS_XFLAG_*` of linux/fs.h.
-fn xflags(core: &crate::inode::InodeCore, has_attributes: bool) -> u32 {
-    use crate::format::inode::{DiFlags as F, DiFlags2 as F2};
-    const FLAGS: [(F, u32); 14] = [
-        (F::REALTIME, 0x1),
-        (F::PREALLOC, 0x2),
-        (F::IMMUTABLE, 0x8),
-        (F::APPEND, 0x10),
-        (F::SYNC, 0x20),
-        (F::NOATIME, 0x40),
-        (F::NODUMP, 0x80),
-        (F::RTINHERIT, 0x100),
-        (F::PROJINHERIT, 0x200),
-        (F::NOSYMLINKS, 0x400),
-        (F::EXTSIZE, 0x800),
-        (F::EXTSZINHERIT, 0x1000),
-        (F::NODEFRAG, 0x2000),
-        (F::FILESTREAM, 0x4000),
-    ];
-    const FLAGS2: [(F2, u32); 2] = [(F2::DAX, 0x8000), (F2::COWEXTSIZE, 0x10000)];
-    let mut bits = if has_attributes { 0x8000_0000 } else { 0 };
-    bits |=
-        FLAGS.iter().filter(|(flag, _)| core.flags.contains(*flag)).map(|(_, b)| b).sum::<u32>();
-    bits | FLAGS2
-        .iter()
-        .filter(|(flag, _)| core.flags2.contains(*flag))
-        .map(|(_, b)| b)
-        .sum::<u32>()
 }

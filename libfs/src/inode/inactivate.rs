@@ -9,6 +9,7 @@ use super::fork::{InodeFork, WhichFork};
 use super::{DiFlags, InodeCore, InodeLogFlags, InodeRef, create, unlinked};
 use crate::Result;
 use crate::buffer::BufferKind;
+use crate::file::allocate::free_behind_end;
 use crate::file::cow;
 use crate::format::attr::leaf::{FreeRun, LeafHeader};
 use crate::format::da::{ATTR_LEAF_MAGIC, BlockInfo};
@@ -37,6 +38,7 @@ impl Mount {
         *opens = opens.saturating_sub(1);
         if *opens == 0 && self.log.is_some() && self.shutdown.is_none() {
             cow::cancel_all(self, inode)?;
+            free_behind_end(self, inode)?;
         }
         self.free_if_unused(inode)
     }

@@ -76,6 +76,9 @@ pub struct Inode {
     pub log: InodeLogState,
     /// How many files are open on it: an unlinked inode is freed when none is left.
     pub opens: u32,
+    /// How many of those were opened for writing while the flags allowed it: they may go on
+    /// when the file becomes immutable or append-only.
+    pub writers: u32,
 }
 
 impl Inode {

@@ -110,6 +110,7 @@ impl Inode {
             cow: None,
             log: InodeLogState::default(),
             opens: 0,
+            writers: 0,
         }
     }
 }

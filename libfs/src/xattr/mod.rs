@@ -17,6 +17,7 @@ use crate::dir;
 use crate::dir::fork::ForkReader;
 use crate::dir::reserve;
 use crate::dir::store::Params;
+use crate::file::attributes::check_changeable;
 use crate::format::attr::parent::ParentRecord;
 use crate::format::attr::{self, AttrFlags, MAX_NAME, MAX_VALUE};
 use crate::format::features::LogIncompat;
@@ -146,7 +147,7 @@ pub fn list(mount: &mut Mount, inode: InodeRef) -> Result<Vec<Attribute>> {
 /// of the other can be left in use by the inode then.
 ///
 /// # Errors
-/// ERANGE for an impossible name, E2BIG for a value of more than 64 KiB, EEXIST or ENODATA
+/// ERANGE for an impossible name, EPERM for immutable and append-only files, E2BIG for a value of more than 64 KiB, EEXIST or ENODATA
 /// as `mode` asks, ENOSPC; as [`get`].
 pub fn set(
     mount: &mut Mount,
@@ -157,6 +158,7 @@ pub fn set(
     mode: SetMode,
 ) -> Result<()> {
     check_name(name)?;
+    check_changeable(mount, inode)?;
     if value.len() > MAX_VALUE {
         return Err(Error::os(Errno::E2BIG, format!("a value of {} bytes", value.len())));
     }
@@ -179,9 +181,10 @@ pub fn set(
 /// Removes an attribute.
 ///
 /// # Errors
-/// ENODATA if there is none of that name; as [`set`].
+/// ENODATA if there is none of that name; EPERM as [`set`]; as [`set`].
 pub fn remove(mount: &mut Mount, inode: InodeRef, namespace: Namespace, name: &[u8]) -> Result<()> {
     check_name(name)?;
+    check_changeable(mount, inode)?;
     if get(mount, inode, namespace, name)?.is_none() {
         return Err(attribute_error(Errno::ENODATA, name));
     }

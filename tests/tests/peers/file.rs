@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use libfs::Errno;
 use libfs::device::{Device, FaultDevice, FaultRule, FileDevice};
-use libfs::file::{self, ExchangeFlags, ExchangeRequest};
+use libfs::file::{self, AllocateMode, ExchangeFlags, ExchangeRequest};
 use libfs::filesystem::{Filesystem, Opened};
 use libfs::format::geometry::Geometry;
 use libfs::format::superblock::Superblock;
@@ -205,7 +205,8 @@ fn step(mount: &mut OurMount, files: &mut [Model], random: &mut Random, most: u6
         }
         14 => {
             let (offset, len) = (random.below(most), random.below(100_000) + 1);
-            file::allocate_range(mount, inode, offset, len).unwrap();
+            file::allocate(mount, inode, AllocateMode::Allocate { keep_size: true }, offset, len)
+                .unwrap();
         }
         kind => {
             let other = (index + 1 + random.below(files.len() as u64 - 1) as usize) % files.len();

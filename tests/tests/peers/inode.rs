@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use libfs::buffer::BufferKind;
 use libfs::device::{Device, FileDevice};
+use libfs::file::AllocateMode;
 use libfs::file::namespace::{self, NewFile};
 use libfs::format::geometry::{Geometry, Ino};
 use libfs::format::inode::Dinode;
@@ -564,7 +565,15 @@ fn inodes_are_freed_when_nothing_else_is_free() -> Result<()> {
         let mut size = 256 << 20;
         while size >= 4096 {
             let held = bmap::last_offset(bmap::extents(&mount, file, WhichFork::Data)?) * 4096;
-            if file::allocate_range(&mut mount, file, held, size).is_err() {
+            if file::allocate(
+                &mut mount,
+                file,
+                AllocateMode::Allocate { keep_size: true },
+                held,
+                size,
+            )
+            .is_err()
+            {
                 size /= 2;
             }
         }

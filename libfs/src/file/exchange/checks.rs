@@ -2,6 +2,7 @@
 
 use super::{ExchangeFlags, ExchangeRequest};
 use crate::file::MAX_SIZE;
+use crate::file::attributes::check_overwritable;
 use crate::format::inode::DiFlags;
 use crate::mount::Mount;
 use crate::{Errno, Error, Result};
@@ -88,6 +89,8 @@ fn check_files(mount: &Mount, request: &ExchangeRequest) -> Result<()> {
     if cores.iter().any(|core| core.flags.contains(DiFlags::IMMUTABLE)) {
         return Err(Error::os(Errno::EPERM, "a file is immutable"));
     }
+    check_overwritable(mount, request.file1)?;
+    check_overwritable(mount, request.file2)?;
     if cores.iter().any(|core| core.flags.contains(DiFlags::REALTIME)) {
         return Err(Error::Incompatible("a file's data is on a realtime device".into()));
     }

@@ -2,7 +2,7 @@
 
 use super::{MAX_LINKS, add_link, check_new, entries_changed, ftype_of, name_error};
 use crate::dir::reserve;
-use crate::format::inode::mode;
+use crate::format::inode::{DiFlags, mode};
 use crate::format::log_reservation::Reservation;
 use crate::format::symlink::MAX_LEN;
 use crate::inode::create::{self as inode_create, NewInode};
@@ -29,7 +29,7 @@ pub struct NewFile {
 /// Makes an empty regular file.
 ///
 /// # Errors
-/// EEXIST, ENAMETOOLONG, ENOTDIR, ENOSPC; errors of reading and writing metadata.
+/// EEXIST, ENAMETOOLONG, ENOTDIR, EPERM in an immutable directory, ENOSPC; errors of reading and writing metadata.
 pub fn create(mount: &mut Mount, dir: InodeRef, name: &[u8], new: &NewFile) -> Result<InodeRef> {
     mknod(mount, dir, name, new, mode::REGULAR, 0)
 }
@@ -79,7 +79,7 @@ pub fn mkdir(mount: &mut Mount, dir: InodeRef, name: &[u8], new: &NewFile) -> Re
 /// Makes a symbolic link to `target`. The permissions in `new` do not count.
 ///
 /// # Errors
-/// As [`create`]; ENAMETOOLONG for a target of 1024 bytes or more, ENOENT for an empty one.
+/// As [`create`]; EPERM in a directory that allows none; ENAMETOOLONG for a target of 1024 bytes or more, ENOENT for an empty one.
 pub fn symlink(
     mount: &mut Mount,
     dir: InodeRef,
@@ -94,6 +94,9 @@ pub fn symlink(
         return Err(name_error(Errno::ENAMETOOLONG, target));
     }
     check_new(mount, dir, name)?;
+    if mount.inode(dir).core.flags.contains(DiFlags::NOSYMLINKS) {
+        return Err(name_error(Errno::EPERM, name));
+    }
     let new = NewFile { permissions: LINK_PERMISSIONS, ..*new };
     let blocks = links::blocks_for(&mount.geo, target.len());
     let reservation = mount.reservations.symlink;

@@ -4,6 +4,7 @@ use super::{
     MAX_LINKS, add_link, begin_even_if_full, check_new, entries_changed, ftype_of, name_error,
 };
 use crate::dir::reserve;
+use crate::file::attributes::{check_changeable, check_project};
 use crate::inode::{InodeRef, WhichFork, unlinked};
 use crate::mount::Mount;
 use crate::{Errno, Result, dir, parent};
@@ -12,9 +13,11 @@ use crate::{Errno, Result, dir, parent};
 /// names gets its first one.
 ///
 /// # Errors
-/// EEXIST, EPERM for a directory, EMLINK, ENOSPC; errors of reading and writing metadata.
+/// EEXIST, EPERM for a directory and what is immutable or append-only, EMLINK, EXDEV for a
+/// directory of another project, ENOSPC; errors of reading and writing metadata.
 pub fn link(mount: &mut Mount, inode: InodeRef, dir: InodeRef, name: &[u8]) -> Result<()> {
     check_new(mount, dir, name)?;
+    check_changeable(mount, inode)?;
     let core = &mount.inode(inode).core;
     if core.is_dir() {
         return Err(name_error(Errno::EPERM, name));
@@ -22,6 +25,7 @@ pub fn link(mount: &mut Mount, inode: InodeRef, dir: InodeRef, name: &[u8]) -> R
     if core.nlink >= MAX_LINKS {
         return Err(name_error(Errno::EMLINK, name));
     }
+    check_project(mount, dir, inode)?;
     let geo = &mount.geo;
     let blocks =
         reserve::to_add(geo, WhichFork::Data) + reserve::for_parent_pointer(geo, name.len());

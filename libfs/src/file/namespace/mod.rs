@@ -17,6 +17,7 @@ pub use remove::{rmdir, unlink};
 pub use rename::{RenameFlags, rename};
 pub use tmpfile::create_temporary;
 
+use super::attributes::check_may_add;
 use crate::dir;
 use crate::format::dir::{FileType, MAX_NAME};
 use crate::inode::InodeRef;
@@ -61,7 +62,8 @@ fn find_existing(mount: &mut Mount, dir: InodeRef, name: &[u8]) -> Result<InodeR
     find(mount, dir, name)?.ok_or_else(|| name_error(Errno::ENOENT, name))
 }
 
-/// Refuses to add `name` to a directory where it exists, or that is being removed.
+/// Refuses to add `name` to a directory where it exists, that is being removed or that is
+/// immutable.
 fn check_new(mount: &mut Mount, dir: InodeRef, name: &[u8]) -> Result<()> {
     check_name(name)?;
     if dir::lookup(mount, dir, name)?.is_some() {
@@ -70,7 +72,7 @@ fn check_new(mount: &mut Mount, dir: InodeRef, name: &[u8]) -> Result<()> {
     if mount.inode(dir).core.nlink == 0 {
         return Err(name_error(Errno::ENOENT, name));
     }
-    Ok(())
+    check_may_add(mount, dir)
 }
 
 /// The file type that entries for an inode have.

@@ -4,6 +4,7 @@ use super::{
     begin_even_if_full, check_name, drop_link, entries_changed, find_existing, name_error,
 };
 use crate::dir::reserve;
+use crate::file::attributes::check_may_remove;
 use crate::format::dir::FileType;
 use crate::inode::{InodeRef, WhichFork};
 use crate::mount::Mount;
@@ -14,10 +15,11 @@ use crate::{Errno, Result, dir, parent};
 /// name, unless it is open.
 ///
 /// # Errors
-/// ENOENT, EISDIR; errors of reading and writing metadata.
+/// ENOENT, EPERM for what is immutable or append-only, EISDIR; errors of reading and writing metadata.
 pub fn unlink(mount: &mut Mount, dir: InodeRef, name: &[u8]) -> Result<()> {
     check_name(name)?;
     let inode = find_existing(mount, dir, name)?;
+    check_may_remove(mount, dir, inode)?;
     if mount.inode(inode).core.is_dir() {
         return Err(name_error(Errno::EISDIR, name));
     }
@@ -33,7 +35,7 @@ pub fn unlink(mount: &mut Mount, dir: InodeRef, name: &[u8]) -> Result<()> {
 /// Removes an empty directory.
 ///
 /// # Errors
-/// ENOENT, ENOTDIR, ENOTEMPTY, EINVAL for "."; errors of reading and writing metadata.
+/// ENOENT, EPERM as [`unlink`], ENOTDIR, ENOTEMPTY, EINVAL for "."; errors of reading and writing metadata.
 pub fn rmdir(mount: &mut Mount, dir: InodeRef, name: &[u8]) -> Result<()> {
     check_name(name)?;
     match name {
@@ -42,6 +44,7 @@ pub fn rmdir(mount: &mut Mount, dir: InodeRef, name: &[u8]) -> Result<()> {
         _ => {}
     }
     let inode = find_existing(mount, dir, name)?;
+    check_may_remove(mount, dir, inode)?;
     if !mount.inode(inode).core.is_dir() {
         return Err(name_error(Errno::ENOTDIR, name));
     }

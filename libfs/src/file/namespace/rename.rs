@@ -6,6 +6,7 @@ use super::{
     find_existing, ftype_of, inode_changed, is_dots, name_error,
 };
 use crate::dir::reserve;
+use crate::file::attributes::{check_may_add, check_may_remove, check_project};
 use crate::format::dir::FileType;
 use crate::inode::{InodeRef, WhichFork};
 use crate::mount::Mount;
@@ -36,6 +37,7 @@ struct Side<'a> {
 ///
 /// # Errors
 /// ENOENT, EEXIST, ENOTDIR, EISDIR, ENOTEMPTY; EINVAL for moving a directory into itself;
+/// EPERM for what is immutable or append-only; EXDEV for a directory of another project;
 /// EBUSY for "." and ".."; EMLINK; ENOSPC; errors of reading and writing metadata.
 pub fn rename(
     mount: &mut Mount,
@@ -70,6 +72,39 @@ pub fn rename(
         }
         None if flags.contains(RenameFlags::EXCHANGE) => Err(name_error(Errno::ENOENT, new_name)),
         Some(target) if target == source => Ok(()),
+        _ => {
+            check_permitted(mount, from, source, to, target)?;
+            run(mount, from, source, to, target, flags)
+        }
+    }
+}
+
+/// Refuses what immutable and append-only files and directories do not allow, and a name in
+/// a directory of another project.
+fn check_permitted(
+    mount: &Mount,
+    from: Side<'_>,
+    source: InodeRef,
+    to: Side<'_>,
+    target: Option<InodeRef>,
+) -> Result<()> {
+    check_may_remove(mount, from.dir, source)?;
+    match target {
+        Some(target) => check_may_remove(mount, to.dir, target)?,
+        None => check_may_add(mount, to.dir)?,
+    }
+    check_project(mount, to.dir, source)
+}
+
+fn run(
+    mount: &mut Mount,
+    from: Side<'_>,
+    source: InodeRef,
+    to: Side<'_>,
+    target: Option<InodeRef>,
+    flags: RenameFlags,
+) -> Result<()> {
+    match target {
         Some(target) if flags.contains(RenameFlags::EXCHANGE) => {
             exchange(mount, from, source, to, target)
         }

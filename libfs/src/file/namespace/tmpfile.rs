@@ -2,6 +2,7 @@
 
 use super::NewFile;
 use crate::Result;
+use crate::file::attributes::check_may_add;
 use crate::format::inode::mode;
 use crate::inode::create::{self as inode_create, NewInode};
 use crate::inode::{InodeRef, unlinked};
@@ -15,7 +16,7 @@ use crate::transaction::Transaction;
 /// [`super::link`] gives it a name. The caller holds it, else the next release frees it.
 ///
 /// # Errors
-/// ENOTDIR if `dir` is none; ENOENT if it is being removed; ENOSPC; errors of reading and
+/// ENOTDIR if `dir` is none; ENOENT if it is being removed; EPERM if it is immutable; ENOSPC; errors of reading and
 /// writing metadata.
 pub fn create_temporary(mount: &mut Mount, dir: InodeRef, new: &NewFile) -> Result<InodeRef> {
     let parent = &mount.inode(dir).core;
@@ -25,6 +26,7 @@ pub fn create_temporary(mount: &mut Mount, dir: InodeRef, new: &NewFile) -> Resu
     if parent.nlink == 0 {
         return Err(super::name_error(crate::Errno::ENOENT, b"O_TMPFILE"));
     }
+    check_may_add(mount, dir)?;
     let blocks = inode_alloc::blocks_to_allocate(&mount.geo);
     let reservation = mount.reservations.create_tmpfile;
     let mut tp = Transaction::begin(mount, reservation, blocks)?;

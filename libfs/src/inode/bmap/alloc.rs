@@ -6,7 +6,7 @@ use super::intent::change_block_count;
 use crate::format::geometry::{FsBlock, Geometry, Ino};
 use crate::format::inode::DiFlags;
 use crate::inode::extent_map::{Extent, ExtentMap, MAX_EXTENT_BLOCKS};
-use crate::inode::{InodeRef, WhichFork};
+use crate::inode::{InodeCore, InodeRef, WhichFork};
 use crate::transaction::Transaction;
 use crate::{Errno, Error, Result};
 
@@ -83,26 +83,25 @@ pub fn try_allocate(tp: &mut Transaction<'_>, request: &Request) -> Result<Optio
     Ok(Some(new))
 }
 
+/// The extent size hint of a file's data in blocks; 0 if there is none.
+pub fn extent_size_hint(core: &InodeCore) -> u64 {
+    let has = core.is_regular() && core.flags.contains(DiFlags::EXTSIZE);
+    if has { core.extsize.into() } else { 0 }
+}
+
 /// Widens a request for file data to multiples of the file's extent size hint, as far as
 /// nothing is mapped there and the transaction has the blocks.
 fn apply_hint(tp: &Transaction<'_>, request: &Request) -> Result<Request> {
     let map = super::extents(tp, request.inode, request.which)?;
     let end = request.offset.saturating_add(request.max);
     let hole_end = map.at_or_after(request.offset).map_or(u64::MAX, |next| next.offset);
-    let core = &tp.inode(request.inode).core;
-    let hint = u64::from(core.extsize);
+    let hint = extent_size_hint(&tp.inode(request.inode).core);
     let plain = Request { max: end.min(hole_end).saturating_sub(request.offset), ..*request };
-    let applies = request.which == WhichFork::Data
-        && request.unwritten
-        && core.is_regular()
-        && core.flags.contains(DiFlags::EXTSIZE)
-        && hint > 1;
-    if !applies {
+    if request.which != WhichFork::Data || !request.unwritten || hint <= 1 {
         return Ok(plain);
     }
     let hole_start = map.before(request.offset).map_or(0, |previous| previous.end());
-    let start = (request.offset / hint * hint).max(hole_start);
-    let end = end.next_multiple_of(hint).min(hole_end);
+    let (start, end) = widen((request.offset, end.min(hole_end)), (hole_start, hole_end), hint);
     let wide = Request {
         offset: start,
         min: request.offset - start + request.min,
@@ -112,6 +111,30 @@ fn apply_hint(tp: &Transaction<'_>, request: &Request) -> Result<Request> {
     let spare = btree_blocks(&tp.geo, request.which);
     let affordable = wide.max.saturating_add(spare) <= tp.blocks_reserved();
     Ok(if affordable { wide } else { plain })
+}
+
+/// File blocks `start..end`, inside a hole, widened to multiples of `hint` (at least 2). If
+/// that reaches over the end of the hole, the whole moves down, if need be to the start of
+/// the hole (`xfs_bmap_extsize_align`).
+fn widen((start, end): (u64, u64), (hole_start, hole_end): (u64, u64), hint: u64) -> (u64, u64) {
+    let mut from = start / hint * hint;
+    let most = (MAX_EXTENT_BLOCKS / hint * hint).max(1);
+    let mut len = end.saturating_sub(from).min(most).next_multiple_of(hint);
+    let fits_below = |from: u64| from == start || from >= hole_start;
+    let fits_above = |from: u64, len: u64| from + len <= hole_end.max(end);
+    if !fits_below(from) {
+        from = hole_start;
+    }
+    if !fits_above(from, len) {
+        from = hole_end.saturating_sub(len);
+    }
+    if !fits_below(from) {
+        from = hole_start;
+    }
+    if !fits_above(from, len) {
+        len = hole_end - from;
+    }
+    (from.min(start), from + len)
 }
 
 /// The best block for file block `offset`: behind the extent before it, in front of the

@@ -31,13 +31,13 @@ const RUN: usize = 5;
 
 /// A few neighbouring records in order.
 #[derive(Debug, Clone, Copy)]
-struct Run {
+pub(super) struct Run {
     items: [Extent; RUN],
     len: usize,
 }
 
 impl Run {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let nothing = Extent {
             offset: 0,
             start: crate::format::geometry::FsBlock(0),
@@ -48,7 +48,7 @@ impl Run {
     }
 
     /// Adds a record as it is.
-    fn push(&mut self, new: impl IntoIterator<Item = Extent>) {
+    pub(super) fn push(&mut self, new: impl IntoIterator<Item = Extent>) {
         for new in new {
             if let Some(slot) = self.items.get_mut(self.len) {
                 *slot = new;
@@ -58,7 +58,7 @@ impl Run {
     }
 
     /// Adds a record, as part of the last one if one record can hold both.
-    fn merge(&mut self, new: impl IntoIterator<Item = Extent>) {
+    pub(super) fn merge(&mut self, new: impl IntoIterator<Item = Extent>) {
         for new in new {
             match self.len.checked_sub(1).and_then(|last| self.items.get_mut(last)) {
                 Some(last) if last.joins(&new) => last.len += new.len,
@@ -72,7 +72,7 @@ impl Run {
     }
 }
 
-fn bad(ino: u64, why: String) -> Error {
+pub(super) fn bad(ino: u64, why: String) -> Error {
     Error::corrupt("inode fork", At::Inode(ino), why)
 }
 
@@ -210,7 +210,7 @@ pub fn convert(
 }
 
 /// Replaces the neighbouring records `old`, which the fork has, by `new`.
-fn splice(
+pub(super) fn splice(
     tp: &mut Transaction<'_>,
     inode: InodeRef,
     which: WhichFork,

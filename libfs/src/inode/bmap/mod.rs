@@ -11,6 +11,7 @@ pub mod edit;
 #[cfg(test)]
 mod edit_tests;
 pub mod intent;
+pub mod shift;
 
 pub use intent::{BmapIntent, BmapOperation};
 
