@@ -5,7 +5,7 @@ use std::io::Write;
 use libfs::Result;
 
 use crate::numbers::{self, Units};
-use crate::target::{Handle, Image, OpenFlags, Target};
+use crate::target::{Freshness, Handle, Image, OpenFlags, Target};
 
 /// One entry of the file table.
 #[derive(Debug, Clone)]
@@ -16,6 +16,17 @@ pub struct OpenFile {
     pub flags: OpenFlags,
     /// Not on an XFS filesystem.
     pub foreign: bool,
+    /// Set for the temporary file of an update.
+    pub update: Option<Update>,
+}
+
+/// What a temporary file will replace.
+#[derive(Debug, Clone)]
+pub struct Update {
+    pub original: Box<OpenFile>,
+    /// What the original was like when the update began, and its size in bytes.
+    pub seen: Freshness,
+    pub size: u64,
 }
 
 impl OpenFile {
@@ -109,7 +120,7 @@ impl Session {
     pub fn open_file(&mut self, path: &str, flags: OpenFlags) -> Result<()> {
         let handle = self.target.open(path, &flags)?;
         let foreign = self.target.geometry(handle).is_none();
-        self.files.push(OpenFile { path: path.to_string(), handle, flags, foreign });
+        self.files.push(OpenFile { path: path.to_string(), handle, flags, foreign, update: None });
         self.current = self.files.len() - 1;
         Ok(())
     }

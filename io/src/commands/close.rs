@@ -14,7 +14,13 @@ pub const COMMAND: Command = Command {
     summary: "close the current open file",
     help: "",
     run: |session: &mut Session, _| {
-        session.close_file()?;
+        let current = session.file()?;
+        if current.update.is_some() {
+            eprintln!("{}: atomic update in progress, cannot close.", current.path);
+            session.exit_code = 1;
+        } else {
+            session.close_file()?;
+        }
         file::list(session);
         Ok(())
     },

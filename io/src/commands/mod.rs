@@ -2,9 +2,11 @@
 
 mod bmap;
 mod close;
+mod copy_range;
 mod exchangerange;
 mod fiemap;
 mod file;
+mod flink;
 mod fsync;
 mod get;
 mod help;
@@ -17,9 +19,12 @@ mod put;
 mod pwrite;
 mod quit;
 mod rm;
+mod share;
 mod shutdown;
 mod stat;
+mod swapext;
 mod truncate;
+mod update;
 
 use libfs::Error;
 
@@ -66,11 +71,16 @@ pub enum Scope {
 /// All commands, in the order `help` lists them.
 pub const TABLE: &[Command] = &[
     bmap::COMMAND,
+    update::CANCEL,
     close::COMMAND,
+    update::COMMIT,
+    copy_range::COMMAND,
+    share::DEDUPE,
     exchangerange::COMMAND,
     fiemap::COMMAND,
     fsync::FDATASYNC,
     file::FILE,
+    flink::COMMAND,
     fsync::FSYNC,
     get::COMMAND,
     help::COMMAND,
@@ -83,9 +93,12 @@ pub const TABLE: &[Command] = &[
     put::COMMAND,
     pwrite::COMMAND,
     quit::COMMAND,
+    share::REFLINK,
     rm::COMMAND,
     shutdown::COMMAND,
+    update::START,
     stat::COMMAND,
+    swapext::COMMAND,
     fsync::SYNC,
     fsync::SYNCFS,
     truncate::COMMAND,

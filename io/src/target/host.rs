@@ -354,7 +354,7 @@ impl Target for Host {
             0 => Ok(Deduped::Same(request.bytes)),
             // FILE_DEDUPE_RANGE_DIFFERS
             1 => Ok(Deduped::Differs),
-            errno => Err(Error::os(Errno::from_raw(-errno), "dedupe")),
+            errno => Ok(Deduped::Refused(Error::os(Errno::from_raw(-errno), "dedupe"))),
         }
     }
 

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use libfs::device::{Device, FileDevice};
-use libfs::filesystem::{ExchangeRange, Filesystem, Opened};
+use libfs::file::exchange::Freshness as Sample;
+use libfs::file::staged::Staged;
+use libfs::filesystem::{CloneRange, Dedupe, ExchangeRange, Filesystem, Opened};
 use libfs::{Errno, Error, Result};
 
 use super::{
@@ -18,13 +20,20 @@ use super::{
 /// The filesystem and the files open in it.
 pub struct Image {
     pub filesystem: Filesystem,
-    files: Vec<Option<Open>>,
+    files: Vec<Option<Slot>>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Open {
     ino: u64,
     flags: OpenFlags,
+}
+
+/// What of an image one handle stands for.
+struct Slot {
+    open: Open,
+    /// With [`OpenFlags::staged`]: where its writes go.
+    staged: Option<Staged>,
 }
 
 /// S_IFMT and two of its values.
@@ -53,7 +62,76 @@ impl Image {
     }
 
     fn file(&self, file: Handle) -> Result<Open> {
-        self.files.get(file).copied().flatten().ok_or_else(|| Error::os(Errno::EBADF, "file"))
+        let slot = self.files.get(file).and_then(Option::as_ref);
+        slot.map(|slot| slot.open).ok_or_else(|| Error::os(Errno::EBADF, "file"))
+    }
+
+    /// The filesystem, and the staged file behind a handle, if it is one.
+    fn staged(&mut self, file: Handle) -> Option<(&mut Filesystem, &mut Staged)> {
+        let slot = self.files.get_mut(file)?.as_mut()?;
+        Some((&mut self.filesystem, slot.staged.as_mut()?))
+    }
+
+    /// The file, for a change other than a write: staged files take none.
+    fn changeable(&self, file: Handle) -> Result<Open> {
+        let open = self.writable(file, Errno::EBADF)?;
+        if open.flags.staged {
+            return Err(Error::os(Errno::EOPNOTSUPP, "staged files can only be written to"));
+        }
+        Ok(open)
+    }
+
+    /// The file, to be read.
+    fn readable(&self, file: Handle) -> Result<Open> {
+        let open = self.file(file)?;
+        if open.flags.path_only {
+            return Err(Error::os(Errno::EBADF, "reading"));
+        }
+        Ok(open)
+    }
+
+    /// The range of a clone or copy in the terms of libfs, and both files.
+    fn remap(&self, file: Handle, source: Handle, range: &Remap) -> Result<(u64, u64, CloneRange)> {
+        let (source, open) = (self.readable(source)?, self.changeable(file)?);
+        if open.flags.append {
+            return Err(Error::os(Errno::EBADF, "the file was opened for appending"));
+        }
+        let range = CloneRange {
+            source_offset: range.source_offset,
+            target_offset: range.offset,
+            length: range.length,
+        };
+        Ok((source.ino, open.ino, range))
+    }
+
+    /// An untorn write: one vector, and direct I/O, as RWF_ATOMIC wants it.
+    fn write_untorn(
+        &mut self,
+        open: &Open,
+        offset: u64,
+        pieces: &[IoSlice<'_>],
+    ) -> Result<Written> {
+        let [piece] = pieces else {
+            return Err(Error::os(Errno::EINVAL, "an untorn write of several vectors"));
+        };
+        let way = self.filesystem.write_untorn(open.ino, offset, piece, open.flags.direct)?;
+        Ok(Written { bytes: piece.len(), way: Some(way.to_string()) })
+    }
+
+    /// Both files of an exchange, and the ranges.
+    fn exchange(&self, file: Handle, exchange: &Exchange) -> Result<(u64, u64, ExchangeRange)> {
+        let open = self.changeable(file)?;
+        let donor = self.changeable(exchange.donor)?;
+        if open.flags.append || donor.flags.append {
+            return Err(Error::os(Errno::EBADF, "a file was opened for appending"));
+        }
+        let range = ExchangeRange {
+            file1_offset: exchange.donor_offset,
+            file2_offset: exchange.offset,
+            length: exchange.length,
+            flags: exchange.flags,
+        };
+        Ok((donor.ino, open.ino, range))
     }
 
     /// The file, if it may be written through this handle; else the error is `errno`.
@@ -74,6 +152,35 @@ impl Image {
             return Err(Error::os(Errno::EINVAL, "unaligned direct I/O"));
         }
         Ok(())
+    }
+
+    /// The size of a file as its opener sees it, in bytes.
+    fn size(&mut self, file: Handle) -> Result<u64> {
+        let open = self.file(file)?;
+        match self.staged(file) {
+            Some((filesystem, staged)) => filesystem.size_staged(staged),
+            None => Ok(self.filesystem.stat(open.ino)?.size),
+        }
+    }
+
+    fn write_pieces(
+        &mut self,
+        file: Handle,
+        open: &Open,
+        offset: u64,
+        pieces: &[IoSlice<'_>],
+    ) -> Result<Written> {
+        let mut bytes = 0;
+        for piece in pieces {
+            self.check_direct(open, offset, piece.len())?;
+            let at = offset + bytes as u64;
+            match self.staged(file) {
+                Some((filesystem, staged)) => filesystem.write_staged(staged, at, piece)?,
+                None => self.filesystem.write(open.ino, at, piece)?,
+            }
+            bytes += piece.len();
+        }
+        Ok(Written { bytes, way: None })
     }
 
     /// Finds or makes the file that `open` names.
@@ -104,15 +211,25 @@ impl Target for Image {
     }
 
     fn open(&mut self, path: &str, how: &OpenFlags) -> Result<Handle> {
-        if how.staged || how.temporary || how.realtime {
-            return unsupported("open");
+        if how.realtime {
+            return unsupported("the realtime volume");
         }
-        let ino = self.resolve(path, how)?;
+        // A temporary file is held from the beginning.
+        let ino = match how.temporary {
+            true => self.filesystem.create_temporary(path, how.mode)?,
+            false => self.resolve(path, how)?,
+        };
         let mut flags = *how;
         if self.filesystem.stat(ino)?.mode & FORMAT == DIRECTORY {
             flags.read_only = true;
         }
-        self.filesystem.hold(ino)?;
+        let staged = match how.staged && !flags.read_only {
+            true => Some(self.filesystem.open_staged(ino)?),
+            false => None,
+        };
+        if !how.temporary {
+            self.filesystem.hold(ino)?;
+        }
         if flags.truncate && !flags.read_only {
             self.filesystem.truncate(ino, 0)?;
         }
@@ -121,14 +238,17 @@ impl Target for Image {
             self.files.push(None);
             self.files.len() - 1
         });
-        self.files[handle] = Some(Open { ino, flags });
+        self.files[handle] = Some(Slot { open: Open { ino, flags }, staged });
         Ok(handle)
     }
 
     fn close(&mut self, file: Handle) -> Result<()> {
-        let open = self.file(file)?;
-        self.files[file] = None;
-        self.filesystem.release(open.ino)
+        let slot = self.files.get_mut(file).and_then(Option::take);
+        let slot = slot.ok_or_else(|| Error::os(Errno::EBADF, "file"))?;
+        if let Some(staged) = slot.staged {
+            self.filesystem.discard_staged(staged)?;
+        }
+        self.filesystem.release(slot.open.ino)
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -151,14 +271,15 @@ impl Target for Image {
         pieces: &mut [IoSliceMut<'_>],
         _: TransferFlags,
     ) -> Result<usize> {
-        let open = self.file(file)?;
-        if open.flags.path_only {
-            return Err(Error::os(Errno::EBADF, "reading"));
-        }
+        let open = self.readable(file)?;
         let mut done = 0;
         for piece in pieces {
             self.check_direct(&open, offset, piece.len())?;
-            let got = self.filesystem.read(open.ino, offset + done as u64, piece)?;
+            let at = offset + done as u64;
+            let got = match self.staged(file) {
+                Some((filesystem, staged)) => filesystem.read_staged(staged, at, piece)?,
+                None => self.filesystem.read(open.ino, at, piece)?,
+            };
             done += got;
             if got < piece.len() {
                 break;
@@ -175,25 +296,25 @@ impl Target for Image {
         flags: TransferFlags,
     ) -> Result<Written> {
         let open = self.writable(file, Errno::EBADF)?;
-        if flags.atomic {
-            return unsupported("untorn write");
-        }
-        let offset = if open.flags.append { self.filesystem.stat(open.ino)?.size } else { offset };
-        let mut bytes = 0;
-        for piece in pieces {
-            self.check_direct(&open, offset, piece.len())?;
-            self.filesystem.write(open.ino, offset + bytes as u64, piece)?;
-            bytes += piece.len();
-        }
+        let offset = if open.flags.append { self.size(file)? } else { offset };
+        let written = if flags.atomic && !open.flags.staged {
+            self.write_untorn(&open, offset, pieces)?
+        } else {
+            self.write_pieces(file, &open, offset, pieces)?
+        };
         if flags.dsync || open.flags.sync {
-            self.filesystem.sync()?;
+            self.fsync(file)?;
         }
-        Ok(Written { bytes, way: None })
+        Ok(written)
     }
 
+    /// With a staged file, what was written takes effect.
     fn fsync(&mut self, file: Handle) -> Result<()> {
         self.file(file)?;
-        self.filesystem.sync()
+        match self.staged(file) {
+            Some((filesystem, staged)) => filesystem.commit_staged(staged),
+            None => self.filesystem.sync(),
+        }
     }
 
     fn fdatasync(&mut self, file: Handle) -> Result<()> {
@@ -205,7 +326,8 @@ impl Target for Image {
     }
 
     fn syncfs(&mut self, file: Handle) -> Result<()> {
-        self.fsync(file)
+        self.file(file)?;
+        self.filesystem.sync()
     }
 
     /// Written data is on the device already; the flags decide nothing.
@@ -217,7 +339,10 @@ impl Target for Image {
 
     fn truncate(&mut self, file: Handle, size: u64) -> Result<()> {
         let open = self.writable(file, Errno::EINVAL)?;
-        self.filesystem.truncate(open.ino, size)
+        match self.staged(file) {
+            Some((filesystem, staged)) => filesystem.grow_staged(staged, size),
+            None => self.filesystem.truncate(open.ino, size),
+        }
     }
 
     fn allocate(&mut self, file: Handle, _: Allocate, _: u64, _: u64) -> Result<()> {
@@ -244,7 +369,7 @@ impl Target for Image {
             gid: stat.gid,
             mode: stat.mode,
             ino: stat.ino,
-            size: stat.size,
+            size: self.size(file)?,
             blocks: stat.blocks,
             atime: stat.atime,
             btime: stat.btime,
@@ -317,9 +442,9 @@ impl Target for Image {
         unsupported("fchmod")
     }
 
-    fn link(&mut self, file: Handle, _: &str) -> Result<()> {
-        self.file(file)?;
-        unsupported("flink")
+    fn link(&mut self, file: Handle, path: &str) -> Result<()> {
+        let open = self.file(file)?;
+        self.filesystem.link_ino(open.ino, path)
     }
 
     fn extents(
@@ -373,45 +498,57 @@ impl Target for Image {
         Ok(extents)
     }
 
-    fn clone_range(&mut self, file: Handle, _: Handle, _: Option<Remap>) -> Result<()> {
-        self.writable(file, Errno::EBADF)?;
-        unsupported("FICLONE")
+    fn clone_range(&mut self, file: Handle, source: Handle, range: Option<Remap>) -> Result<()> {
+        let range = range.unwrap_or(Remap { source_offset: 0, offset: 0, length: 0 });
+        let (source, target, range) = self.remap(file, source, &range)?;
+        self.filesystem.clone_range(source, target, &range)
     }
 
-    fn dedupe_range(&mut self, file: Handle, _: Handle, _: &Remap) -> Result<Deduped> {
-        self.file(file)?;
-        unsupported("FIDEDUPERANGE")
+    fn dedupe_range(&mut self, file: Handle, source: Handle, range: &Remap) -> Result<Deduped> {
+        let source = self.readable(source)?;
+        let size = self.filesystem.stat(source.ino)?.size;
+        let end = range.source_offset.checked_add(range.length);
+        if end.is_none_or(|end| end > size) {
+            return Err(Error::os(Errno::EINVAL, "the range ends beyond the end of the source"));
+        }
+        let target = self.file(file)?;
+        let range = CloneRange {
+            source_offset: range.source_offset,
+            target_offset: range.offset,
+            length: range.length,
+        };
+        Ok(match self.filesystem.dedupe_range(source.ino, target.ino, &range) {
+            Ok(Dedupe::Same(bytes)) => Deduped::Same(bytes),
+            Ok(Dedupe::Differs) => Deduped::Differs,
+            Err(error @ Error::Os { .. }) => Deduped::Refused(error),
+            Err(error) => return Err(error),
+        })
     }
 
-    fn copy_range(&mut self, file: Handle, _: Handle, _: &Remap) -> Result<u64> {
-        self.writable(file, Errno::EBADF)?;
-        unsupported("copy_file_range")
+    fn copy_range(&mut self, file: Handle, source: Handle, range: &Remap) -> Result<u64> {
+        let (source, target, range) = self.remap(file, source, range)?;
+        self.filesystem.copy_range(source, target, &range)
     }
 
     fn exchange_range(&mut self, file: Handle, exchange: &Exchange) -> Result<()> {
-        let open = self.writable(file, Errno::EBADF)?;
-        let donor = self.writable(exchange.donor, Errno::EBADF)?;
-        let range = ExchangeRange {
-            file1_offset: exchange.donor_offset,
-            file2_offset: exchange.offset,
-            length: exchange.length,
-            flags: exchange.flags,
-        };
-        self.filesystem.exchange_range(donor.ino, open.ino, &range)
+        let (donor, target, range) = self.exchange(file, exchange)?;
+        self.filesystem.exchange_range(donor, target, &range)
     }
 
     fn start_commit(&mut self, file: Handle) -> Result<Freshness> {
-        self.file(file)?;
-        unsupported("START_COMMIT")
+        let open = self.file(file)?;
+        Ok(self.filesystem.start_commit(open.ino)?.to_words())
     }
 
-    fn commit_range(&mut self, file: Handle, _: &Exchange, _: &Freshness) -> Result<()> {
-        self.writable(file, Errno::EBADF)?;
-        unsupported("COMMIT_RANGE")
+    fn commit_range(&mut self, file: Handle, exchange: &Exchange, seen: &Freshness) -> Result<()> {
+        let (donor, target, range) = self.exchange(file, exchange)?;
+        let seen = Sample::from_words(*seen);
+        self.filesystem.commit_range(donor, target, &range, &seen)
     }
 
-    fn swap_extents(&mut self, file: Handle, _: Handle) -> Result<()> {
-        self.writable(file, Errno::EBADF)?;
+    fn swap_extents(&mut self, file: Handle, donor: Handle) -> Result<()> {
+        self.changeable(file)?;
+        self.changeable(donor)?;
         unsupported("SWAPEXT")
     }
 

@@ -183,11 +183,13 @@ pub struct Exchange {
 pub type Freshness = [u64; 6];
 
 /// What dedupe found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Deduped {
     /// The ranges hold the same, and this many bytes are shared now.
     Same(u64),
     Differs,
+    /// Refused for this target, with the request itself in order.
+    Refused(Error),
 }
 
 /// Which extents of a file.
