@@ -9,6 +9,8 @@ mod bad_input;
 mod clone;
 #[path = "peers/commit.rs"]
 mod commit;
+#[path = "peers/commit_errors.rs"]
+mod commit_errors;
 #[path = "peers/crash_enumeration.rs"]
 mod crash_enumeration;
 #[path = "peers/device_errors.rs"]

@@ -21,7 +21,8 @@ use crate::{Errno, Error, Result};
 const ZEROS: usize = 1 << 20;
 
 /// Writes `data` at byte `offset` of a regular file, growing it as needed; returns how many
-/// bytes were written, which is fewer than asked only when the filesystem became full.
+/// bytes were written, which is fewer than asked only when the filesystem became full or the
+/// device failed.
 ///
 /// # Errors
 ///
@@ -51,18 +52,28 @@ pub fn write(mount: &mut Mount, inode: InodeRef, offset: u64, data: &[u8]) -> Re
                 done += part.bytes;
                 stamped = part.stamped;
             }
-            Err(error) if done > 0 && error.errno() == Errno::ENOSPC => break,
-            Err(error) => return Err(error),
+            Err(_) if done > 0 => break,
+            Err(error) => {
+                // Some of it may be there, and who samples the file must see that. The first error is
+                // the one to tell.
+                let _ = take_note(mount, inode, 0);
+                return Err(error);
+            }
         }
     }
     let end = offset + done as u64;
     if !stamped || mount.inode(inode).core.size < end {
-        let reservation = mount.reservations.ichange;
-        let mut tp = Transaction::begin(mount, reservation, 0)?;
-        written_up_to(&mut tp, inode, end);
-        tp.commit()?;
+        take_note(mount, inode, end)?;
     }
     Ok(done)
+}
+
+/// Logs size and times after data up to byte `end` was written.
+fn take_note(mount: &mut Mount, inode: InodeRef, end: u64) -> Result<()> {
+    let reservation = mount.reservations.ichange;
+    let mut tp = Transaction::begin(mount, reservation, 0)?;
+    written_up_to(&mut tp, inode, end);
+    tp.commit()
 }
 
 /// How far one step of a write got.

@@ -2,6 +2,7 @@
 
 use super::{InodeLogFlags, InodeRef};
 use crate::format::NANOS_PER_SECOND;
+use crate::format::inode::DiFlags2;
 pub use crate::format::inode::Timestamp;
 use crate::transaction::Transaction;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -40,14 +41,24 @@ pub(crate) fn contents_changed(tp: &mut Transaction<'_>, inode: InodeRef) {
 /// The inode changed, but not its contents: the time of change, logged, with the change
 /// count.
 ///
-/// The new time is later than both old ones, even if the clock is behind them: whoever saw the
+/// The new time is later than the old one, even if the clock is behind that: whoever saw the
 /// inode before the change must see that it is another one now.
 pub(crate) fn inode_changed(tp: &mut Transaction<'_>, inode: InodeRef) {
     let now = tp.clock.now();
     let core = &mut tp.inode_mut(inode).core;
-    core.ctime = now.max(after(core.ctime.max(core.mtime)));
+    let bigtime = core.flags2.contains(DiFlags2::BIGTIME);
+    let last = if bigtime { Timestamp::BIGTIME_MAX } else { i32::MAX.into() };
+    core.ctime = time_of_change(now, core.ctime, last);
     core.changecount = core.changecount.wrapping_add(1);
     tp.log_inode(inode, InodeLogFlags::CORE);
+}
+
+/// When something changes `now` that changed at `before` the last time; `last` is the last second that
+/// can be stored, after which there is no later time, but still another one.
+fn time_of_change(now: Timestamp, before: Timestamp, last: i64) -> Timestamp {
+    let now = Timestamp { seconds: now.seconds.min(last), ..now };
+    let next = now.max(after(before));
+    if next.seconds > last { now } else { next }
 }
 
 /// The next moment that a timestamp can tell from `moment`.
@@ -69,5 +80,15 @@ mod tests {
         assert!(clock.now() > first);
         let end = Timestamp { seconds: 7, nanos: 999_999_999 };
         assert_eq!(after(end), Timestamp { seconds: 8, nanos: 0 });
+    }
+
+    #[test]
+    fn a_change_has_another_time_than_the_one_before() {
+        let at = |seconds, nanos| Timestamp { seconds, nanos };
+        let last = i64::from(i32::MAX);
+        assert_eq!(time_of_change(at(9, 3), at(8, 5), last), at(9, 3));
+        assert_eq!(time_of_change(at(9, 3), at(9, 5), last), at(9, 6));
+        assert_eq!(time_of_change(at(9, 3), at(last, 999_999_999), last), at(9, 3));
+        assert_eq!(time_of_change(at(last + 7, 3), at(8, 5), last), at(last, 3));
     }
 }

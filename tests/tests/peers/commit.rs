@@ -1,17 +1,18 @@
 //! Commits: no update is lost, and no change between sample and commit goes unseen.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use anyhow::{Context, Result, ensure};
-use libfs::device::FileDevice;
+use libfs::device::{FaultDevice, FaultRule, FileDevice};
 use libfs::file::exchange::{ExchangeFlags, Freshness};
 use libfs::filesystem::{ExchangeRange, Filesystem};
 use libfs::{Errno, Error};
 use tests::all_or_nothing::{self, Experiment, State, contents, on_image, open, plain};
 use tests::enumerate::Random;
 use tests::linux::Linux;
-use tests::peers::Peers;
+use tests::peers::{Peers, run};
 use tests::scratch::Scratch;
 use tests::skip::say;
 
@@ -139,25 +140,90 @@ fn every_change_between_sample_and_commit_is_seen() -> Result<()> {
 }
 
 /// The clock of whoever wrote the image last was ahead of ours: changes show all the same.
+/// A time of modification that was set to the future is another matter, and Linux's.
 #[test]
 fn a_change_is_seen_even_if_the_clock_went_back() -> Result<()> {
     let Some(peers) = Peers::or_skip() else { return Ok(()) };
     let Some(linux) = Linux::or_skip(&peers) else { return Ok(()) };
     let scratch = Scratch::new()?;
     let image = scratch.path("image");
+    let mut random = Random(SEED);
+    let mut times = 0;
+    // The end of time of classic timestamps; what xfs_db can write of the others.
+    for (bigtime, last) in [(0, i32::MAX as u64), (1, 7_000_000_000)] {
+        peers.mkfs(&image, 300 << 20, &["-m", &format!("bigtime={bigtime}")])?;
+        linux.script(&image, "echo 1 >$MNT/a; echo 2 >$MNT/b; touch -d '2037-01-01' $MNT/a")?;
+        for ahead in [0, 1, 1000, 1 << 20, 1 << 27] {
+            let seconds = last - ahead;
+            let nanos = random.below(1_000_000_000) as u64;
+            set_time_of_change(&peers, &image, bigtime == 1, seconds, nanos)?;
+            times += 1;
+            on_image(&image, |filesystem| {
+                let (a, b) = (filesystem.lookup("/a")?, filesystem.lookup("/b")?);
+                let before = filesystem.stat(a)?;
+                ensure!(before.ctime == (seconds as i64, nanos as u32), "{before:?}");
+                for change in 0..4 {
+                    let fresh = filesystem.start_commit(a)?;
+                    self::change(filesystem, a, change, &mut random)?;
+                    let refused = filesystem.commit_range(b, a, &whole(), &fresh);
+                    let errno = refused.err().map(|error| error.errno());
+                    ensure!(errno == Some(Errno::EBUSY), "{seconds}.{nanos}, {change}: {errno:?}");
+                }
+                let after = filesystem.stat(a)?;
+                ensure!(
+                    after.ctime > before.ctime || seconds == i32::MAX as u64,
+                    "{before:?}, {after:?}"
+                );
+                Ok(())
+            })?;
+            peers.assert_clean(&image);
+        }
+    }
+    say(&format!("seed {SEED:#x}: four changes each after {times} times ahead of the clock"));
+    Ok(())
+}
+
+/// Sets the time of change of the file "a" as if it had been changed then.
+fn set_time_of_change(
+    peers: &Peers,
+    image: &Path,
+    bigtime: bool,
+    seconds: u64,
+    nanos: u64,
+) -> Result<()> {
+    // xfs_db writes times as they are on disk: nanoseconds since 1901, or seconds and nanoseconds.
+    let classic = seconds << 32 | nanos;
+    let disk = if bigtime { (seconds + (1 << 31)) * 1_000_000_000 + nanos } else { classic };
+    let mut db = peers.command("xfs_db");
+    db.args(["-x", "-c", "path /a", "-c", &format!("write core.ctime.sec {disk}")]);
+    run(db.arg(image)).map(drop)
+}
+
+/// A write that the device refuses in the middle has changed the file.
+#[test]
+fn a_write_that_fails_half_way_is_seen() -> Result<()> {
+    let Some(peers) = Peers::or_skip() else { return Ok(()) };
+    let scratch = Scratch::new()?;
+    let image = scratch.path("image");
     peers.mkfs(&image, 300 << 20, &[])?;
-    linux.script(&image, "echo 1 >$MNT/a; echo 2 >$MNT/b; touch -d '2200-01-01' $MNT/a")?;
-    on_image(&image, |filesystem| {
-        let (a, b) = (filesystem.lookup("/a")?, filesystem.lookup("/b")?);
-        let before = filesystem.stat(a)?;
-        let fresh = filesystem.start_commit(a)?;
-        filesystem.write(a, 0, b"3")?;
-        let after = filesystem.stat(a)?;
-        ensure!(after.ctime > before.ctime && after.mtime > before.mtime, "{after:?}");
-        let refused = filesystem.commit_range(b, a, &whole(), &fresh);
-        ensure!(refused.err().map(|error| error.errno()) == Some(Errno::EBUSY));
-        Ok(())
-    })?;
+    let device = Arc::new(FaultDevice::new(Arc::new(FileDevice::open(&image)?), Vec::new()));
+    let mut filesystem = open(device.clone())?;
+    let file = filesystem.create("/file", 0o644)?;
+    let other = filesystem.create("/other", 0o644)?;
+    filesystem.write(file, 0, &[1; 20_000])?;
+    // The parts of blocks at both ends are written apart from the blocks between them.
+    for part in 0..3 {
+        let before = contents(&mut filesystem, "/file")?;
+        let fresh = filesystem.start_commit(file)?;
+        device.set_rules(vec![FaultRule::FailWrite(device.writes() + part)]);
+        let failed = filesystem.write(file, 100, &[2 + part as u8; 10_000]);
+        device.set_rules(Vec::new());
+        ensure!(failed.err().map(|error| error.errno()) == Some(Errno::EIO));
+        ensure!((contents(&mut filesystem, "/file")? != before) == (part > 0), "part {part}");
+        let refused = filesystem.commit_range(other, file, &whole(), &fresh);
+        ensure!(refused.err().map(|error| error.errno()) == Some(Errno::EBUSY), "part {part}");
+    }
+    filesystem.close()?;
     peers.assert_clean(&image);
     Ok(())
 }

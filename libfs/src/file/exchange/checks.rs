@@ -72,6 +72,18 @@ fn known_flags() -> ExchangeFlags {
         | ExchangeFlags::FILE1_WRITTEN
 }
 
+/// Refuses ranges that end where no file can.
+fn check_numbers(request: &ExchangeRequest) -> Result<()> {
+    let to_eof = request.flags.contains(ExchangeFlags::TO_EOF);
+    let length = if to_eof { 0 } else { request.length };
+    for offset in [request.file1_offset, request.file2_offset] {
+        if offset.checked_add(length).is_none_or(|end| end > MAX_SIZE) {
+            return invalid("a range ends beyond the largest file size");
+        }
+    }
+    Ok(())
+}
+
 fn check_files(mount: &Mount, request: &ExchangeRequest) -> Result<()> {
     let cores = [&mount.inode(request.file1).core, &mount.inode(request.file2).core];
     if cores.iter().any(|core| core.is_dir()) {
@@ -86,6 +98,7 @@ fn check_files(mount: &Mount, request: &ExchangeRequest) -> Result<()> {
             "the filesystem was made without exchange-range (mkfs.xfs -i exchange=1)",
         ));
     }
+    check_numbers(request)?;
     if cores.iter().any(|core| core.flags.contains(DiFlags::IMMUTABLE)) {
         return Err(Error::os(Errno::EPERM, "a file is immutable"));
     }

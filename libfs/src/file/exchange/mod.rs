@@ -70,7 +70,8 @@ pub fn exchange_range(mount: &mut Mount, request: &ExchangeRequest) -> Result<()
     exchange_if(mount, request, |_| Ok(()))
 }
 
-/// Exchanges if `check`, made after all other checks, does not object.
+/// Exchanges if `check`, made after all other checks, does not object. An empty exchange is not
+/// objected to.
 fn exchange_if(
     mount: &mut Mount,
     request: &ExchangeRequest,
@@ -94,11 +95,11 @@ fn prepare(
     check: impl FnOnce(&Mount) -> Result<()>,
 ) -> Result<Option<ExchangeIntent>> {
     let length = checks::check(mount, request)?;
-    check(mount)?;
     let blocks = mount.geo.blocks_for(length);
     if blocks == 0 {
         return Ok(None);
     }
+    check(mount)?;
     let (one, two) = (mount.inode(request.file1), mount.inode(request.file2));
     let mut intent = ExchangeIntent {
         inode1: request.file1,
