@@ -47,6 +47,8 @@ mod untorn;
 mod untorn_crash;
 #[path = "peers/untorn_matrix.rs"]
 mod untorn_matrix;
+#[path = "peers/untorn_of_linux.rs"]
+mod untorn_of_linux;
 #[path = "peers/xattr.rs"]
 mod xattr;
 #[path = "peers/xfs_db.rs"]

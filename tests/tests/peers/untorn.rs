@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use libfs::device::{Device, FileDevice, OverlayDevice};
-use libfs::file::untorn::AtomicLimits;
+use libfs::file::untorn::{AtomicLimits, UntornWay};
 use libfs::filesystem::{Filesystem, Opened};
 use tests::linux::{self, Mount};
 use tests::peers::Peers;
@@ -188,5 +188,56 @@ fn untorn_writes_are_seen(peers: &Peers, path: &Path, device: &FileDevice) -> Re
     device.write_atomic_at(&[9; 65536], 0)?;
     device.flush()?;
     ensure!(place()? != before, "the write went the ordinary way");
+    Ok(())
+}
+
+/// Our filesystem on an image file on a mounted XFS: an untorn write that fits goes by the
+/// host's, and is there for Linux.
+#[test]
+fn a_file_of_ours_is_written_by_the_hosts_untorn_write() -> Result<()> {
+    const UNIT: u64 = 64 << 10;
+    let Some(peers) = Peers::or_skip() else { return Ok(()) };
+    let Some(()) = linux_or_skip(&peers) else { return Ok(()) };
+    let scratch = Scratch::new()?;
+    let (host, copy) = (scratch.path("host"), scratch.path("copy"));
+    peers.mkfs(&host, 2 * GIBI, &[])?;
+    let mount = Mount::new(&host)?;
+    let image = mount.path("image");
+    peers.mkfs(&image, GIBI, &[])?;
+    let mut filesystem = open(Arc::new(FileDevice::open(&image)?))?;
+    let file = filesystem.create("/file", 0o644)?;
+    filesystem.write(file, 0, &vec![1; 16 * UNIT as usize])?;
+    filesystem.sync()?;
+
+    let limits = filesystem.atomic_write_limits(file)?;
+    ensure!(limits.unit_max_opt >= UNIT as u32, "{limits:?}");
+    let start = filesystem.mappings(file, false)?[0].start.context("a hole")? * 512;
+    let mut expected = vec![1; 16 * UNIT as usize];
+    let mut ways = [0, 0];
+    for len in [4096, 8192, 16384, 32768, UNIT] {
+        for at in 0..4 {
+            let offset = at * UNIT + UNIT / len / 2 * len;
+            let fill = 2 + at as u8 + len.ilog2() as u8;
+            let data = vec![fill; len as usize];
+            let aligned = filesystem.mappings(file, false)?.len() == 1
+                && (start + offset).is_multiple_of(len);
+            let way = filesystem.write_untorn(file, offset, &data, true)?;
+            let by_device = matches!(way, UntornWay::Device { .. });
+            ensure!(by_device || !aligned, "{len} bytes at {offset}: {way}");
+            ways[usize::from(by_device)] += 1;
+            expected[offset as usize..][..len as usize].fill(fill);
+            let mut found = vec![0; expected.len()];
+            filesystem.read(file, 0, &mut found)?;
+            ensure!(found == expected, "{len} bytes at {offset}: {way}");
+        }
+    }
+    ensure!(ways[1] > 0, "none was by the device");
+    filesystem.close()?;
+    drop(filesystem);
+    tests::sparse::copy(&image, &copy)?;
+    mount.unmount()?;
+    peers.assert_clean(&copy);
+    ensure!(linux::mount(&copy, |root| Ok(std::fs::read(root.join("file"))?))? == expected);
+    say(&format!("{} untorn writes by the host's, {} by copy on write", ways[1], ways[0]));
     Ok(())
 }
