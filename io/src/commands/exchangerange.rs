@@ -55,6 +55,7 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
         length: number('l', "length")?,
         flags: options,
     };
+    let size = session.target.stat(file, STATX_SIZE, 0).named("exchangerange")?.size;
     exchange.donor = session.target.open(donor, &OpenFlags::default()).named(donor)?;
     let start = Instant::now();
     let result = if flags.has('c') {
@@ -69,10 +70,7 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     if flags.has('t') || flags.has('C') {
         let length = match flags.value('l') {
             Some(_) => exchange.length,
-            None => {
-                let size = session.target.stat(file, STATX_SIZE, 0)?.size;
-                size.saturating_sub(exchange.offset)
-            }
+            None => size.saturating_sub(exchange.offset),
         };
         if !flags.has('C') {
             println!("exchangerange {length}/{length} bytes at offset {}", exchange.offset);

@@ -427,8 +427,7 @@ impl Target for Image {
         let (sector, block) = (geometry.sector_size, geometry.block_size);
         // Sub-block direct writes to shared blocks would have to read: Linux wants whole blocks
         // once a file may have any.
-        let shared = self.filesystem.mappings(open.ino, false)?.iter().any(|m| m.shared);
-        let smallest = if shared { block } else { sector };
+        let smallest = if self.filesystem.stat(open.ino)?.reflink { block } else { sector };
         Ok(DirectLimits { memory: sector, smallest, largest: i32::MAX as u32 & !(smallest - 1) })
     }
 

@@ -6,7 +6,7 @@ use crate::file::exchange::{ExchangeFlags, ExchangeRequest};
 use crate::file::namespace::{NewFile, RenameFlags};
 use crate::file::{self, mappings, namespace};
 use crate::inode::bmap::Target;
-use crate::inode::{InodeFork, InodeRef, WhichFork};
+use crate::inode::{DiFlags2, InodeFork, InodeRef, WhichFork};
 use crate::{Errno, Error, Result};
 
 /// What is known about a file, as `stat(2)` and `FS_IOC_FSGETXATTR` tell it.
@@ -44,6 +44,8 @@ pub struct Stat {
     pub extsize: u32,
     /// Copy-on-write extent size hint in bytes.
     pub cowextsize: u32,
+    /// Blocks may be shared with other files (the inode's reflink flag).
+    pub reflink: bool,
     /// Extents of the data fork.
     pub nextents: u64,
     /// Extents of the attribute fork.
@@ -348,6 +350,7 @@ impl Filesystem {
             projid: attributes.projid,
             extsize: attributes.extsize,
             cowextsize: attributes.cowextsize,
+            reflink: core.flags2.contains(DiFlags2::REFLINK),
             nextents: extents(WhichFork::Data),
             anextents: extents(WhichFork::Attr),
         })
