@@ -1,9 +1,10 @@
 //! Writing file data.
 //!
 //! A write goes over the file's mappings from left to right. Written blocks of this file
-//! alone are overwritten in place; shared ones are replaced by new blocks, which are staged in
-//! the copy-on-write fork until the data is in them ([`super::cow`]); holes get unwritten blocks first, and unwritten blocks become written
-//! once their data is on the device. Only whole blocks are written: the rest of a block
+//! alone are overwritten in place; shared ones are replaced by new blocks, which are staged
+//! in the copy-on-write fork until the data is in them ([`super::cow`]), and so is whatever
+//! blocks are staged for already; holes get unwritten blocks first, and unwritten blocks become
+//! written once their data is on the device. Only whole blocks are written: the rest of a block
 //! that is written in part comes from what the file has there.
 
 use super::attributes::check_writable_at;
@@ -101,6 +102,13 @@ pub(super) fn written_up_to(tp: &mut Transaction<'_>, inode: InodeRef, end: u64)
 /// Writes as much of `data` as lies in one mapping.
 fn write_some(mount: &mut Mount, inode: InodeRef, at: u64, data: &[u8]) -> Result<Part> {
     let (first, last) = block_range(mount, at, data.len());
+    let staged = cow::staged_at(mount, inode, first, last);
+    if staged.target != Target::Hole {
+        let range = (first, staged.end());
+        let bytes = cow::overwrite(mount, inode, range, at, data, true)?;
+        return Ok(Part { bytes, stamped: true });
+    }
+    let last = staged.end();
     let found = mapping_at(bmap::extents(mount, inode, WhichFork::Data)?, first, last);
     let mapping = match found.target {
         Target::Hole => allocate_hole(mount, inode, found)?,
@@ -231,7 +239,8 @@ fn write_written(
         store(mount, inode, &extent, at, data)?;
         return Ok(Part { bytes, stamped: false });
     }
-    let bytes = cow::overwrite_shared(mount, inode, extent, at, data, growth == Growth::Yes)?;
+    let range = (extent.offset, extent.end());
+    let bytes = cow::overwrite(mount, inode, range, at, data, growth == Growth::Yes)?;
     Ok(Part { bytes, stamped: true })
 }
 

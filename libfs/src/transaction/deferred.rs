@@ -133,7 +133,8 @@ fn finish_list<T: Deferred>(ops: &mut Vec<T>, tp: &mut Transaction<'_>) -> Resul
     let mut done = 0;
     let mut outcome = Step::Done;
     for op in ops.iter_mut() {
-        if op.finish_one(tp)? == Step::Again {
+        let full = done > 0 && !tp.has_log_room(0);
+        if full || op.finish_one(tp)? == Step::Again {
             outcome = Step::Again;
             break;
         }

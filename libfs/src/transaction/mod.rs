@@ -27,6 +27,8 @@ pub struct Transaction<'m> {
     reservation: Reservation,
     /// Blocks set aside for this transaction and not taken yet.
     blocks_reserved: u64,
+    /// Bytes of committed items when it began or was last rolled.
+    logged_before: u64,
     dirty: bool,
     finished: bool,
     deferred: deferred::Queue,
@@ -70,6 +72,7 @@ impl<'m> Transaction<'m> {
         mount.counters.reserved += blocks;
         mount.inodes.next_transaction();
         Ok(Self {
+            logged_before: mount.cil.bytes,
             mount,
             reservation,
             blocks_reserved: blocks,
@@ -228,7 +231,17 @@ impl<'m> Transaction<'m> {
     pub fn roll(&mut self) -> Result<()> {
         self.dirty = false;
         self.mount.inodes.next_transaction();
-        self.mount.make_log_room(self.reservation.log_bytes)
+        self.mount.make_log_room(self.reservation.log_bytes)?;
+        self.logged_before = self.mount.cil.bytes;
+        Ok(())
+    }
+
+    /// Whether one more step of a deferred operation, which also logs `items` bytes of
+    /// intents, fits what was reserved in the log since the last roll.
+    pub(crate) fn has_log_room(&self, items: u64) -> bool {
+        let logged = self.mount.cil.bytes.saturating_sub(self.logged_before);
+        let step = self.mount.reservations.deferred_step;
+        logged.saturating_add(items).saturating_add(step) <= self.reservation.log_bytes
     }
 
     /// Finishes the deferred operations and ends the transaction. The change is durable

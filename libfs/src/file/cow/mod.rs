@@ -12,6 +12,12 @@
 //!
 //! An extent of the fork is unwritten until data is in all of its blocks, and only what is
 //! written is ever remapped.
+//!
+//! Units of the hint are larger than most writes, so some blocks are staged in advance. They
+//! serve the next write to their place, whether or not what it replaces is shared, as on
+//! Linux: neighbours of a block that was copied are copied to the place next to it. They
+//! are given back when the last user closes the file, when the file loses that range, and
+//! when space is short.
 
 mod cancel;
 mod remap;
@@ -24,7 +30,7 @@ pub(crate) use cancel::{cancel, cancel_all, cancel_everywhere, clear_flag_of_emp
 pub(crate) use remap::{Remap, remap};
 pub(crate) use stage::{stage, stage_some};
 pub(crate) use unshare::unshare;
-pub(crate) use write::{overwrite_shared, write_staged};
+pub(crate) use write::{overwrite, write_staged};
 
 use crate::inode::bmap::{Mapping, Target, mapping_at};
 use crate::inode::extent_map::{Extent, ExtentMap};

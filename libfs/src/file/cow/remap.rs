@@ -1,7 +1,7 @@
 //! Putting staged blocks in the place of those a file has.
 
 use super::{remove, staged_in};
-use crate::inode::bmap::{self, BmapIntent, BmapOperation, Target, alloc, mappings};
+use crate::inode::bmap::{self, BmapIntent, BmapOperation, Target, alloc, mapping_at, mappings};
 use crate::inode::extent_map::Extent;
 use crate::inode::{InodeRef, WhichFork};
 use crate::mount::Mount;
@@ -12,7 +12,7 @@ use crate::{Errno, Error, Result};
 /// Whether a crash may leave part of a range remapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Remap {
-    /// It may: one staged extent after the other takes its place.
+    /// It may: one mapping of the file after the other is replaced.
     ByExtent,
     /// It may not: one transaction logs the intents for all of the range, and recovery
     /// finishes either all of them or, if it is not in the log, none.
@@ -21,12 +21,13 @@ pub(crate) enum Remap {
 
 /// Lets the staged blocks for file blocks `range`, as far as data is in them, take the place
 /// of what the file has there. With `stamp`, which is the size that the file has at least
-/// then, size and times change in the (first) transaction.
+/// then, size and times change too, with [`Remap::ByExtent`] in the last transaction.
 ///
 /// # Errors
 ///
 /// ENOSPC if the trees cannot grow, EFBIG for too many extents, in both cases with nothing
-/// changed with [`Remap::AtOnce`]; errors of the trees and the device.
+/// changed with [`Remap::AtOnce`]; errors of the trees and the device. What is still staged
+/// in the range then is given back.
 pub(crate) fn remap(
     mount: &mut Mount,
     inode: InodeRef,
@@ -34,19 +35,39 @@ pub(crate) fn remap(
     how: Remap,
     stamp: Option<u64>,
 ) -> Result<()> {
-    bmap::load(mount, inode, WhichFork::Data)?;
-    let staged: Vec<Extent> =
-        staged_in(mount, inode, range).into_iter().filter(|extent| !extent.unwritten).collect();
-    match how {
-        Remap::AtOnce => remap_all(mount, inode, &staged, stamp),
-        Remap::ByExtent => {
-            let mut stamp = stamp;
-            for extent in &staged {
-                remap_all(mount, inode, std::slice::from_ref(extent), stamp.take())?;
-            }
-            Ok(())
-        }
+    let result = try_remap(mount, inode, range, how, stamp);
+    if result.is_err() && mount.shutdown.is_none() {
+        // The data of a write that failed must not be taken for that of a later one.
+        super::cancel(mount, inode, range)?;
     }
+    result
+}
+
+fn try_remap(
+    mount: &mut Mount,
+    inode: InodeRef,
+    range: (u64, u64),
+    how: Remap,
+    stamp: Option<u64>,
+) -> Result<()> {
+    bmap::load(mount, inode, WhichFork::Data)?;
+    let mut staged: Vec<Extent> =
+        staged_in(mount, inode, range).into_iter().filter(|extent| !extent.unwritten).collect();
+    if how == Remap::AtOnce {
+        return remap_all(mount, inode, &staged, stamp);
+    }
+    // One mapping of the file at a time, from the first on. Those that lie behind the end of
+    // the file show when all of them are there.
+    staged.reverse();
+    while let Some(extent) = staged.pop() {
+        let map = bmap::extents(mount, inode, WhichFork::Data)?;
+        let old = mapping_at(map, extent.offset, extent.end());
+        let Some(part) = extent.clip(extent.offset, old.end()) else { continue };
+        staged.extend(extent.clip(part.end(), extent.end()));
+        let stamp = stamp.filter(|_| staged.is_empty());
+        remap_all(mount, inode, &[part], stamp)?;
+    }
+    Ok(())
 }
 
 /// Remaps some extents in one chain.
@@ -63,6 +84,9 @@ fn remap_all(
     };
     let blocks = alloc::btree_blocks_for(&mount.geo, WhichFork::Data, changes)
         + alloc::btree_blocks(&mount.geo, WhichFork::Data);
+    // The data is written and has its blocks: for the trees, like Linux, those that are
+    // kept back from users will do.
+    let blocks = blocks.min(mount.counters.available(&mount.geo));
     let mut tp = Transaction::begin(mount, reservation, blocks)?;
     bmap::edit::reserve_count(&mut tp, inode, WhichFork::Data, changes)?;
     if let Some(size) = stamp {

@@ -1,6 +1,6 @@
 //! Giving a file blocks of its own where it shares them (`FALLOC_FL_UNSHARE_RANGE`).
 
-use super::{cancel_all, overwrite_shared};
+use super::{cancel_all, overwrite};
 use crate::file::{read, write};
 use crate::format::inode::DiFlags2;
 use crate::inode::bmap::{self, mapping_at};
@@ -45,7 +45,8 @@ fn unshare_extent(mount: &mut Mount, inode: InodeRef, extent: Extent) -> Result<
     let at = part.offset << mount.geo.block_log;
     let mut data = vec![0; usize::try_from(len << mount.geo.block_log).unwrap_or(0)];
     read::read_mapped(mount, inode, at, &mut data)?;
-    let copied = overwrite_shared(mount, inode, part, at, &data, false)? as u64;
+    let range = (part.offset, part.end());
+    let copied = overwrite(mount, inode, range, at, &data, false)? as u64;
     if copied == 0 {
         return Err(Error::os(crate::Errno::ENOSPC, "copying shared blocks"));
     }

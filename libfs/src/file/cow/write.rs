@@ -1,6 +1,6 @@
 //! Data for staged blocks.
 
-use super::{Remap, add, remap, remove, stage_some, staged_at};
+use super::{Remap, add, cancel, remap, remove, stage_some, staged_at};
 use crate::file::write::{block_range, bytes_in, store};
 use crate::inode::InodeRef;
 use crate::inode::bmap::Target;
@@ -38,36 +38,47 @@ fn write_extent(mount: &mut Mount, inode: InodeRef, at: u64, data: &[u8]) -> Res
     };
     let bytes = bytes_in(mount, found.len, at, data.len());
     let target = Extent { offset: first, start, len: found.len, unwritten };
-    store(mount, inode, &target, at, data.get(..bytes).unwrap_or(data))?;
-    if unwritten {
-        remove(mount, inode, target);
-        add(mount, inode, Extent { unwritten: false, ..target });
+    let data = data.get(..bytes).unwrap_or(data);
+    store(mount, inode, &target, at, data)?;
+    // Blocks behind those that the data goes to stay unwritten.
+    let (_, last) = block_range(mount, at, bytes);
+    if let Some(part) = target.clip(first, last).filter(|part| part.unwritten) {
+        remove(mount, inode, part);
+        add(mount, inode, Extent { unwritten: false, ..part });
     }
     Ok(bytes)
 }
 
-/// Writes `data`, for byte `at`, to new blocks that replace the shared ones of `old`; returns
-/// how many bytes that were. With `grow`, it counts as a write: size and times change.
+/// Writes `data`, for byte `at`, to staged blocks that then replace what the file has, and
+/// stages blocks first if there are none for the first block of `range`, in file blocks, which
+/// is where the data goes. Returns how many bytes that were. With `grow`, it counts as a
+/// write: size and times change.
 ///
 /// # Errors
 ///
 /// ENOSPC if not one block could be staged; errors of the trees and the device.
-pub(crate) fn overwrite_shared(
+pub(crate) fn overwrite(
     mount: &mut Mount,
     inode: InodeRef,
-    old: Extent,
+    range: (u64, u64),
     at: u64,
     data: &[u8],
     grow: bool,
 ) -> Result<usize> {
-    let first = old.offset;
-    if staged_at(mount, inode, first, old.end()).target == Target::Hole {
-        stage_some(mount, inode, (first, old.end()))?;
+    let (first, end) = range;
+    if staged_at(mount, inode, first, end).target == Target::Hole {
+        stage_some(mount, inode, range)?;
     }
-    let len = staged_at(mount, inode, first, old.end()).len;
+    let len = staged_at(mount, inode, first, end).len;
     let bytes = bytes_in(mount, len, at, data.len());
-    write_staged(mount, inode, at, data.get(..bytes).unwrap_or(data))?;
+    if let Err(error) = write_staged(mount, inode, at, data.get(..bytes).unwrap_or(data)) {
+        if mount.shutdown.is_none() {
+            cancel(mount, inode, (first, first + len))?;
+        }
+        return Err(error);
+    }
     let stamp = grow.then_some(at + bytes as u64);
-    remap(mount, inode, (first, first + len), Remap::ByExtent, stamp)?;
+    let (_, last) = block_range(mount, at, bytes);
+    remap(mount, inode, (first, last), Remap::ByExtent, stamp)?;
     Ok(bytes)
 }

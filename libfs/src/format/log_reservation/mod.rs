@@ -109,6 +109,9 @@ pub struct Reservations {
     pub sb: Reservation,
     pub fsyncts: Reservation,
     pub atomic_ioend: Reservation,
+    /// Bytes that one step of a deferred operation may log at most: several fit into a
+    /// transaction as long as so much of its reservation is left.
+    pub deferred_step: u64,
 }
 
 impl Reservations {
@@ -343,6 +346,15 @@ impl<'a> Calculator<'a> {
         self.sectors(extents) + self.blocks(self.reference_count_blocks(extents))
     }
 
+    /// What one step of a deferred operation may log: an extent changes in the trees of its
+    /// group, one of which is the tree of reference counts, and in a file's.
+    fn deferred_step(&self) -> u64 {
+        let levels = if self.geometry.features.reflink { self.levels.refcount } else { 0 };
+        let group = self.sectors(3) + self.blocks(self.free_space_blocks(1) + u64::from(levels));
+        let file = QUOTA + self.inodes(1) + self.blocks(u64::from(self.levels.bmap_data) + 1);
+        group.max(file)
+    }
+
     fn old_reference_counts(&self, extents: u64) -> u64 {
         if self.geometry.features.reflink {
             self.blocks(self.reference_count_blocks(extents))
@@ -523,6 +535,7 @@ impl<'a> Calculator<'a> {
             sb: Reservation::single(self.sectors(1), 1),
             fsyncts: Reservation::single(self.inodes(1), 0),
             atomic_ioend: itruncate,
+            deferred_step: self.deferred_step(),
         }
     }
 }

@@ -13,8 +13,8 @@ use crate::space::trees::Refcountbt;
 use crate::transaction::Transaction;
 use crate::{At, Error, Result};
 
-/// Pieces changed in one transaction: each may log parts of several blocks.
-const PIECES: u32 = 32;
+/// Bytes of log that an extent takes in an intent to free it, as Linux counts them here.
+const ITEM_BYTES: u64 = 32;
 
 /// Blocks with one count.
 #[derive(Debug, Clone, Copy)]
@@ -25,8 +25,8 @@ struct Piece {
     record: Option<Refcount>,
 }
 
-/// Does as much of the change as fits in one transaction and returns how many blocks, from
-/// the first on, are done.
+/// Does as much of the change as the transaction has log space for, but at least one piece,
+/// and returns how many blocks, from the first on, are done.
 pub(super) fn adjust(tp: &mut Transaction<'_>, change: &RefcountIntent) -> Result<u32> {
     let (agno, start) = tp.geo.fsblock_parts(change.start);
     let end = start.saturating_add(change.len);
@@ -36,13 +36,12 @@ pub(super) fn adjust(tp: &mut Transaction<'_>, change: &RefcountIntent) -> Resul
         RefcountOperation::AllocCow | RefcountOperation::FreeCow => RefcountDomain::Cow,
     };
     let mut at = start;
-    for _ in 0..PIECES {
-        if at >= end {
-            break;
-        }
+    let mut items = 0;
+    while at < end && (at == start || tp.has_log_room(items)) {
         let piece = next_piece(tp, agno, agf, domain, at, end)?;
         adjust_piece(tp, agno, agf, domain, piece, change.operation)?;
         at = piece.end;
+        items += ITEM_BYTES;
     }
     Ok(at - start)
 }
