@@ -112,7 +112,9 @@ impl Image {
         pieces: &[IoSlice<'_>],
     ) -> Result<Written> {
         let [piece] = pieces else {
-            return Err(Error::os(Errno::EINVAL, "an untorn write of several vectors"));
+            let none = self.filesystem.atomic_write_limits(open.ino)?.unit_max == 0;
+            let errno = if none { Errno::EOPNOTSUPP } else { Errno::EINVAL };
+            return Err(Error::os(errno, "an untorn write of several vectors"));
         };
         let way = self.filesystem.write_untorn(open.ino, offset, piece, open.flags.direct)?;
         Ok(Written { bytes: piece.len(), way: Some(way.to_string()) })

@@ -8,12 +8,15 @@
 //! intents and the new size, is in the log or is not, and the data is durable before that.
 
 mod limits;
+#[cfg(test)]
+mod tests;
 mod way;
 
 pub use limits::{AtomicLimits, limits};
 pub use way::{CopyReason, UntornWay};
 
-use super::check_writable;
+use super::attributes::check_writable_at;
+use super::check_regular;
 use super::cow::{self, Remap};
 use super::write::{block_range, sharing, zero_written};
 use crate::device::AtomicWriteLimits;
@@ -40,7 +43,9 @@ pub fn write_untorn(
     data: &[u8],
     direct: bool,
 ) -> Result<UntornWay> {
-    check_writable(mount, inode)?;
+    mount.check_writable()?;
+    check_regular(mount, inode)?;
+    check_writable_at(mount, inode, offset)?;
     if data.is_empty() {
         return Ok(UntornWay::Nothing);
     }
