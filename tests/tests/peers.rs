@@ -3,6 +3,10 @@
 
 #[path = "peers/allocate.rs"]
 mod allocate;
+#[path = "peers/allocate_crash.rs"]
+mod allocate_crash;
+#[path = "peers/attributes.rs"]
+mod attributes;
 #[path = "peers/bad_input.rs"]
 mod bad_input;
 #[path = "peers/clone.rs"]

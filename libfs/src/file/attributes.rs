@@ -274,11 +274,21 @@ pub fn set_times(
     let mut tp = Transaction::begin(mount, reservation, 0)?;
     let core = &mut tp.inode_mut(inode).core;
     let bigtime = core.has_bigtime();
-    let held = |time: Timestamp| Timestamp::decode(time.encode(bigtime), bigtime);
+    let held = |time| nearest(time, bigtime);
     core.atime = atime.map_or(core.atime, held);
     core.mtime = mtime.map_or(core.mtime, held);
     changed(&mut tp, inode);
     tp.commit()
+}
+
+/// The time that an inode can hold nearest to `time`. At the first and the last second there
+/// is no fraction, as in Linux.
+fn nearest(time: Timestamp, bigtime: bool) -> Timestamp {
+    let first = i64::from(i32::MIN);
+    let last = if bigtime { Timestamp::BIGTIME_MAX } else { i64::from(i32::MAX) };
+    let seconds = time.seconds.clamp(first, last);
+    let nanos = if seconds == first || seconds == last { 0 } else { time.nanos };
+    Timestamp { seconds, nanos }
 }
 
 /// Sets the permissions, the lower twelve bits of the mode.

@@ -20,7 +20,8 @@ impl Filesystem {
     /// As [`file::allocate()`].
     pub fn allocate(&mut self, ino: u64, mode: AllocateMode, offset: u64, len: u64) -> Result<()> {
         let inode = self.inode(ino)?;
-        file::allocate(&mut self.mount, inode, mode, offset, len)
+        file::allocate(&mut self.mount, inode, mode, offset, len)?;
+        self.settle(inode)
     }
 
     /// The first byte of a file, at `offset` or behind it, that is data or in a hole.

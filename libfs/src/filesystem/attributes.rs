@@ -3,7 +3,8 @@
 use super::Filesystem;
 use crate::Result;
 use crate::file::attributes::{self, FileAttributes};
-use crate::format::inode::Timestamp;
+use crate::format::inode::{DiFlags, Timestamp};
+use crate::inode::InodeRef;
 
 impl Filesystem {
     /// Flags, hints and project of a file, as `FS_IOC_FSGETXATTR` tells them.
@@ -72,5 +73,13 @@ impl Filesystem {
         self.held.swap_remove(position);
         let inode = self.inode(ino)?;
         attributes::release_writer(&mut self.mount, inode)
+    }
+
+    /// After a change of a file's contents: makes it durable if the file has the sync flag.
+    pub(super) fn settle(&mut self, inode: InodeRef) -> Result<()> {
+        if self.mount.inode(inode).core.flags.contains(DiFlags::SYNC) {
+            self.sync()?;
+        }
+        Ok(())
     }
 }

@@ -217,7 +217,8 @@ impl Filesystem {
         file::read(&mut self.mount, inode, offset, buf)
     }
 
-    /// Writes all of `data` at byte `offset`. Durable after [`Filesystem::sync`].
+    /// Writes all of `data` at byte `offset`. Durable after [`Filesystem::sync`], or at once if
+    /// the file has the sync flag.
     ///
     /// # Errors
     /// EISDIR, EINVAL, EPERM for immutable files, EFBIG, ENOSPC; errors of the device.
@@ -231,7 +232,7 @@ impl Filesystem {
             }
             done += n;
         }
-        Ok(())
+        self.settle(inode)
     }
 
     /// Sets the size of a file in bytes.

@@ -78,11 +78,7 @@ pub fn allocate(
             cow::unshare(mount, inode, offset, len)?;
             fill::run(mount, inode, (offset, end), false)
         }
-    }?;
-    if mount.inode(inode).core.flags.contains(DiFlags::SYNC) {
-        mount.checkpoint()?;
     }
-    Ok(())
 }
 
 /// Checks what does not depend on the file's mappings; returns where the range ends.

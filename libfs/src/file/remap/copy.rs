@@ -2,6 +2,7 @@
 
 use super::checks::{self, invalid};
 use super::{How, RemapRequest, remap};
+use crate::file::attributes::check_overwritable;
 use crate::file::{MAX_SIZE, read, write};
 use crate::mount::Mount;
 use crate::{Errno, Error, Result};
@@ -18,7 +19,7 @@ const STEP: u64 = 1 << 20;
 /// # Errors
 ///
 /// In this order: EISDIR or EINVAL if one is no regular file; EPERM if the target is
-/// immutable; EOVERFLOW for ranges without an end; EFBIG if the target cannot be so large;
+/// immutable or append-only; EOVERFLOW for ranges without an end; EFBIG if the target cannot be so large;
 /// EINVAL for ranges of one file that overlap, and for offsets over [`MAX_SIZE`]; ENOSPC if
 /// nothing could be copied.
 pub fn copy_range(mount: &mut Mount, request: &RemapRequest) -> Result<u64> {
@@ -39,6 +40,7 @@ pub fn copy_range(mount: &mut Mount, request: &RemapRequest) -> Result<u64> {
 /// The rules of Linux, in its order; returns how many bytes there are to copy.
 fn check(mount: &Mount, request: &RemapRequest) -> Result<u64> {
     checks::check_kinds(mount, request)?;
+    check_overwritable(mount, request.target)?;
     checks::check_target(mount, request)?;
     let RemapRequest { source_offset, target_offset, length, .. } = *request;
     if source_offset.checked_add(length).is_none() || target_offset.checked_add(length).is_none() {

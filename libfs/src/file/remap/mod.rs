@@ -15,6 +15,7 @@ mod tests;
 
 pub use copy::copy_range;
 
+use super::attributes::check_overwritable;
 use super::{MAX_SIZE, cow, touch, write};
 use crate::format::inode::DiFlags2;
 use crate::inode::{InodeLogFlags, InodeRef};
@@ -67,7 +68,8 @@ const DEDUPE_MAX: u64 = 1 << 30;
 ///
 /// # Errors
 ///
-/// In this order: EISDIR or EINVAL if one is no regular file; EINVAL for offsets or lengths
+/// In this order: EISDIR or EINVAL if one is no regular file; EPERM if the target cannot be
+/// opened for writing; EINVAL for offsets or lengths
 /// over [`MAX_SIZE`]; EOPNOTSUPP without reference counts; EPERM if the target is
 /// immutable; EINVAL for ranges that do not begin at blocks, that reach beyond the end of
 /// the source, that end inside a block other than the last of the source, or of the target
@@ -77,6 +79,7 @@ const DEDUPE_MAX: u64 = 1 << 30;
 pub fn clone_range(mount: &mut Mount, request: &RemapRequest) -> Result<()> {
     mount.check_writable()?;
     checks::check_kinds(mount, request)?;
+    check_overwritable(mount, request.target)?;
     checks::check_area(request.source_offset, request.length)?;
     checks::check_area(request.target_offset, request.length)?;
     remap(mount, request, How::Clone).1
