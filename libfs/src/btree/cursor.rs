@@ -1,5 +1,7 @@
 //! A place in a tree: one block and slot per level.
 
+use std::cmp::Ordering;
+
 use super::block::{self, Layout, Side};
 use super::{MAX_HEIGHT, Tree, corrupt};
 use crate::buffer::BufferId;
@@ -216,14 +218,16 @@ impl<T: Tree> Cursor<T> {
         self.enter(mount)?;
         for level in (1..self.height).rev() {
             // The last entry that may cover the key; the first when all are greater.
-            let slot = self.count_while(mount, level, |found| found <= key).max(1);
+            let slot = self.count_while(mount, level, key, |found| found <= key).max(1);
             self.step_mut(level).slot = slot;
             self.descend(mount, level)?;
         }
         let count = self.numrecs(mount, 0);
         let before = match want {
-            Want::LessOrEqual => self.count_while(mount, 0, |found| found <= key),
-            Want::Equal | Want::GreaterOrEqual => self.count_while(mount, 0, |found| found < key),
+            Want::LessOrEqual => self.count_while(mount, 0, key, |found| found <= key),
+            Want::Equal | Want::GreaterOrEqual => {
+                self.count_while(mount, 0, key, |found| found < key)
+            }
         };
         match want {
             Want::LessOrEqual => {
@@ -260,26 +264,47 @@ impl<T: Tree> Cursor<T> {
         Ok(())
     }
 
-    /// How many entries at `level`, from the first on, have a key that `holds` accepts;
-    /// it must accept a prefix.
-    fn count_while(&self, mount: &Mount, level: u32, holds: impl Fn(&T::Key) -> bool) -> usize {
+    /// How many entries at `level`, from the first on, have a key that `holds` accepts; it
+    /// must accept all keys less than `key`, none that are greater, and say for the same.
+    pub(super) fn count_while(
+        &self,
+        mount: &Mount,
+        level: u32,
+        key: &T::Key,
+        holds: impl Fn(&T::Key) -> bool,
+    ) -> usize {
         let (mut low, mut high) = (0, self.numrecs(mount, level));
-        if let Some(id) = self.step(level).buffer {
-            let bytes = mount.buffer(id);
-            while low < high {
-                let middle = (low + high) / 2;
-                let key = self.low_key_in(bytes, level, middle + 1);
-                if key.is_some_and(|key| holds(&key)) {
-                    low = middle + 1;
-                } else {
-                    high = middle;
+        let Some(id) = self.step(level).buffer else {
+            return (0..high)
+                .take_while(|&i| self.low_key_at(mount, level, i + 1).is_some_and(|k| holds(&k)))
+                .count();
+        };
+        let bytes = mount.buffer(id);
+        let wanted = T::order(key);
+        while low < high {
+            let middle = (low + high) / 2;
+            let before = match self.order_in(bytes, level, middle + 1).cmp(&wanted) {
+                Ordering::Less => true,
+                Ordering::Greater => false,
+                Ordering::Equal => {
+                    self.low_key_in(bytes, level, middle + 1).is_some_and(|found| holds(&found))
                 }
+            };
+            if before {
+                low = middle + 1;
+            } else {
+                high = middle;
             }
-            return low;
         }
-        (0..high)
-            .take_while(|&i| self.low_key_at(mount, level, i + 1).is_some_and(|k| holds(&k)))
-            .count()
+        low
+    }
+
+    /// What ascends with the low key in `slot` at `level`.
+    fn order_in(&self, bytes: &[u8], level: u32, slot: usize) -> u64 {
+        if level == 0 {
+            return bytes.get(self.layout.records(slot, 1)).map_or(0, T::order_record);
+        }
+        bytes.get(self.layout.low_key(slot)).map_or(0, T::order_key)
     }
 
     /// Stands on the first record; returns whether there is one.

@@ -95,32 +95,38 @@ impl<T: Tree> Cursor<T> {
         self.split(tp, level)
     }
 
-    /// Moves the last entry to the right neighbour if that has room.
+    /// Moves the last entries to the right neighbour if that has room: half as many as fit
+    /// there, so that the next insertions find room too. The entry before which the new one
+    /// goes stays.
     fn shift_right(&mut self, tp: &mut Transaction<'_>, level: u32) -> Result<bool> {
-        let count = self.numrecs(tp, level);
-        // The entry to move must not be where the new one goes.
-        if self.step(level).slot >= count {
+        let (slot, count) = (self.step(level).slot, self.numrecs(tp, level));
+        if slot >= count {
             return Ok(false);
         }
         let Some(mut right) = self.neighbour(tp, level, Side::Right)? else { return Ok(false) };
-        if right.numrecs(tp, level) >= self.layout.capacity(level) {
+        let room = self.layout.capacity(level).saturating_sub(right.numrecs(tp, level));
+        if room == 0 {
             return Ok(false);
         }
-        move_to_right(self, &mut right, tp, level, 1)?;
+        let moved = room.div_ceil(2).min(count - slot);
+        move_to_right(self, &mut right, tp, level, moved)?;
         Ok(true)
     }
 
-    /// Moves the first entry to the left neighbour if that has room.
+    /// Moves the first entries to the left neighbour if that has room, as many as above.
     fn shift_left(&mut self, tp: &mut Transaction<'_>, level: u32) -> Result<bool> {
-        if self.step(level).slot <= 1 {
+        let slot = self.step(level).slot;
+        if slot <= 1 {
             return Ok(false);
         }
         let Some(mut left) = self.neighbour(tp, level, Side::Left)? else { return Ok(false) };
-        if left.numrecs(tp, level) >= self.layout.capacity(level) {
+        let room = self.layout.capacity(level).saturating_sub(left.numrecs(tp, level));
+        if room == 0 {
             return Ok(false);
         }
-        move_to_left(&mut left, self, tp, level, 1)?;
-        self.step_mut(level).slot -= 1;
+        let moved = room.div_ceil(2).min(slot - 1);
+        move_to_left(&mut left, self, tp, level, moved)?;
+        self.step_mut(level).slot -= moved;
         Ok(true)
     }
 

@@ -1,5 +1,7 @@
 //! Upkeep of the keys in inner blocks.
 
+use std::slice::ChunksExact;
+
 use super::Tree;
 use super::cursor::Cursor;
 use crate::Result;
@@ -97,25 +99,38 @@ impl<T: Tree> Cursor<T> {
         }
         // From the end: mostly the last record reaches furthest, and the rest need no look.
         let mut best: Option<(u64, T::Key)> = None;
-        let mut consider = |rank: u64, key: &dyn Fn() -> T::Key| {
+        for (index, entry) in self.entries_in(bytes, level, (1, count)).enumerate().rev() {
+            let rank = self.rank_of(level, entry);
             if best.is_none_or(|(highest, _)| rank >= highest) {
-                best = best.max(Some((rank, key())));
-            }
-        };
-        if level == 0 {
-            let records = bytes.get(self.layout.records(1, count))?;
-            for record in records.rchunks_exact(T::KIND.record_len()) {
-                let high = || T::high_key(&self.tree.decode_record(record));
-                consider(T::rank_record(record), &high);
-            }
-        } else {
-            let pairs = bytes.get(self.layout.keys(1, count))?;
-            for pair in pairs.rchunks_exact(T::KIND.key_len()) {
-                let high = pair.get(self.layout.second_key())?;
-                consider(T::rank_key(high), &|| T::decode_key(high));
+                let key = self.high_key_in(bytes, level, index + 1)?;
+                best = best.max(Some((rank, key)));
             }
         }
         best.map(|(_, key)| key)
+    }
+
+    /// The records of a leaf, or the key pairs of an inner block, in slots `from..=to`.
+    pub(super) fn entries_in<'b>(
+        &self,
+        bytes: &'b [u8],
+        level: u32,
+        (from, to): (usize, usize),
+    ) -> ChunksExact<'b, u8> {
+        let count = (to + 1).saturating_sub(from);
+        let (range, len) = if level == 0 {
+            (self.layout.records(from, count), T::KIND.record_len())
+        } else {
+            (self.layout.keys(from, count), T::KIND.key_len())
+        };
+        bytes.get(range).unwrap_or_default().chunks_exact(len)
+    }
+
+    /// What ascends with the high key of such an entry.
+    pub(super) fn rank_of(&self, level: u32, entry: &[u8]) -> u64 {
+        if level == 0 {
+            return T::rank_record(entry);
+        }
+        entry.get(self.layout.second_key()).map_or(0, T::rank_key)
     }
 
     pub(super) fn high_key_in(&self, bytes: &[u8], level: u32, slot: usize) -> Option<T::Key> {

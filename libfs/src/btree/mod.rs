@@ -81,6 +81,20 @@ pub trait Tree {
         Self::low_key(record)
     }
 
+    /// A number that ascends with the low key of an encoded record, quick to compute: only
+    /// where two have the same are the keys decoded to compare them.
+    fn order_record(_bytes: &[u8]) -> u64 {
+        0
+    }
+    /// The same of an encoded key.
+    fn order_key(_bytes: &[u8]) -> u64 {
+        0
+    }
+    /// The same of a key.
+    fn order(_key: &Self::Key) -> u64 {
+        0
+    }
+
     /// A number that ascends with the high key of an encoded record, quick to compute: only
     /// records with the greatest are decoded to find the greatest high key.
     fn rank_record(_bytes: &[u8]) -> u64 {
@@ -88,6 +102,10 @@ pub trait Tree {
     }
     /// The same of an encoded key.
     fn rank_key(_bytes: &[u8]) -> u64 {
+        0
+    }
+    /// The same of a key.
+    fn rank(_key: &Self::Key) -> u64 {
         0
     }
 

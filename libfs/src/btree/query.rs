@@ -1,7 +1,7 @@
 //! Searches in trees whose records may overlap.
 
-use super::Tree;
 use super::cursor::Cursor;
+use super::{MAX_HEIGHT, Tree};
 use crate::Result;
 use crate::mount::Mount;
 
@@ -23,32 +23,24 @@ impl<T: Tree> Cursor<T> {
         self.enter(mount)?;
         let mut level = self.height - 1;
         self.step_mut(level).slot = 0;
+        let mut last = [0; MAX_HEIGHT];
+        last[level as usize] = self.count_while(mount, level, high, |found| found <= high);
         // A sound tree has fewer blocks than this, and each is entered once.
         let mut budget = u64::from(mount.geo.ag_blocks);
         while level < self.height {
-            let count = self.numrecs(mount, level);
-            let step = self.step_mut(level);
-            step.slot += 1;
-            let slot = step.slot;
-            if slot > count {
+            let from = self.step(level).slot + 1;
+            let Some(slot) = self.reaching(mount, level, (from, last[level as usize]), low)? else {
                 level += 1;
                 continue;
-            }
-            if self.low_key_at(mount, level, slot).is_none_or(|key| key > *high) {
-                // Nothing further right can overlap: leave this block.
-                self.step_mut(level).slot = count;
-                continue;
-            }
-            let bytes = mount.buffer(self.buffer(level)?);
-            if self.high_key_in(bytes, level, slot).is_none_or(|key| key < *low) {
-                continue;
-            }
+            };
+            self.step_mut(level).slot = slot;
             if level > 0 {
                 budget = budget
                     .checked_sub(1)
                     .ok_or_else(|| self.bad(level, "the tree has more blocks than the group"))?;
                 self.descend(mount, level)?;
                 level -= 1;
+                last[level as usize] = self.count_while(mount, level, high, |found| found <= high);
                 continue;
             }
             let record = self.expect(mount)?;
@@ -57,5 +49,29 @@ impl<T: Tree> Cursor<T> {
             }
         }
         Ok(None)
+    }
+
+    /// The first of the slots `from..=to` at `level` whose high key is at least `low`.
+    fn reaching(
+        &self,
+        mount: &Mount,
+        level: u32,
+        (from, to): (usize, usize),
+        low: &T::Key,
+    ) -> Result<Option<usize>> {
+        if from > to {
+            return Ok(None);
+        }
+        let bytes = mount.buffer(self.buffer(level)?);
+        let least = T::rank(low);
+        let entries = self.entries_in(bytes, level, (from, to));
+        let reaches = |(index, entry): (usize, &[u8])| {
+            let (rank, slot) = (self.rank_of(level, entry), from + index);
+            let far = rank > least
+                || (rank == least
+                    && self.high_key_in(bytes, level, slot).is_some_and(|key| key >= *low));
+            far.then_some(slot)
+        };
+        Ok(entries.enumerate().find_map(reaches))
     }
 }

@@ -55,6 +55,18 @@ impl Tree for BmapTree {
         record.offset
     }
 
+    fn order_record(bytes: &[u8]) -> u64 {
+        DiskExtent::read_from_bytes(bytes).map_or(0, |disk| Extent::decode(&disk).offset)
+    }
+
+    fn order_key(bytes: &[u8]) -> u64 {
+        Self::decode_key(bytes)
+    }
+
+    fn order(key: &u64) -> u64 {
+        *key
+    }
+
     fn verify_record(&self, mount: &Mount, record: &Extent) -> Result<()> {
         record.verify(&mount.geo, Ino(self.ino), self.which, false)
     }

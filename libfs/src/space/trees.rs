@@ -52,12 +52,26 @@ pub trait AgTreeKind: Copy + Debug {
     fn high_key(record: &Self::Record) -> Self::Key {
         Self::low_key(record)
     }
+    /// See [`Tree::order_record`]; most records and keys begin with what orders them.
+    fn order_record(bytes: &[u8]) -> u64 {
+        word(bytes, 0)
+    }
+    /// See [`Tree::order_key`].
+    fn order_key(bytes: &[u8]) -> u64 {
+        word(bytes, 0)
+    }
+    /// See [`Tree::order`].
+    fn order(key: &Self::Key) -> u64;
     /// See [`Tree::rank_record`].
     fn rank_record(_bytes: &[u8]) -> u64 {
         0
     }
     /// See [`Tree::rank_key`].
     fn rank_key(_bytes: &[u8]) -> u64 {
+        0
+    }
+    /// See [`Tree::rank`].
+    fn rank(_key: &Self::Key) -> u64 {
         0
     }
     /// Checks a record that was read.
@@ -126,11 +140,23 @@ impl<K: AgTreeKind> Tree for AgTree<K> {
     fn high_key(record: &K::Record) -> K::Key {
         K::high_key(record)
     }
+    fn order_record(bytes: &[u8]) -> u64 {
+        K::order_record(bytes)
+    }
+    fn order_key(bytes: &[u8]) -> u64 {
+        K::order_key(bytes)
+    }
+    fn order(key: &K::Key) -> u64 {
+        K::order(key)
+    }
     fn rank_record(bytes: &[u8]) -> u64 {
         K::rank_record(bytes)
     }
     fn rank_key(bytes: &[u8]) -> u64 {
         K::rank_key(bytes)
+    }
+    fn rank(key: &K::Key) -> u64 {
+        K::rank(key)
     }
     fn verify_record(&self, mount: &Mount, record: &K::Record) -> Result<()> {
         K::verify(record, mount, self.agno)
@@ -185,6 +211,12 @@ fn word(bytes: &[u8], at: usize) -> u64 {
     bytes.map_or(0, |bytes| u32::from_be_bytes(*bytes).into())
 }
 
+/// The 64-bit number at byte `at`.
+fn double_word(bytes: &[u8], at: usize) -> u64 {
+    let bytes = bytes.get(at..).and_then(|bytes| bytes.first_chunk());
+    bytes.map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
 // ---- free space ----
 
 /// Key of the free space tree by block: on disk it has the length too, which takes no part
@@ -195,6 +227,12 @@ pub struct BlockKey {
     pub start: u32,
     /// Number of blocks; any value does for lookups.
     pub len: u32,
+}
+
+impl BlockKey {
+    fn order(start: u64, _len: u64) -> u64 {
+        start
+    }
 }
 
 impl PartialEq for BlockKey {
@@ -221,6 +259,12 @@ pub struct SizeKey {
     pub len: u32,
     /// First block.
     pub start: u32,
+}
+
+impl SizeKey {
+    fn order(start: u64, len: u64) -> u64 {
+        len << 32 | start
+    }
 }
 
 /// Free extents by block.
@@ -258,6 +302,15 @@ macro_rules! free_space_tree {
             }
             fn low_key(record: &FreeExtent) -> $key {
                 $key { start: record.start, len: record.len }
+            }
+            fn order_record(bytes: &[u8]) -> u64 {
+                $key::order(word(bytes, 0), word(bytes, 4))
+            }
+            fn order_key(bytes: &[u8]) -> u64 {
+                $key::order(word(bytes, 0), word(bytes, 4))
+            }
+            fn order(key: &$key) -> u64 {
+                $key::order(key.start.into(), key.len.into())
             }
             fn verify(record: &FreeExtent, mount: &Mount, agno: u32) -> Result<()> {
                 record.verify(&mount.geo, agno)
@@ -326,11 +379,23 @@ impl AgTreeKind for ByOwnedBlock {
     fn high_key(record: &Rmap) -> RmapKey {
         record.high_key()
     }
+    fn order_record(bytes: &[u8]) -> u64 {
+        owned_order(word(bytes, 0), double_word(bytes, 8))
+    }
+    fn order_key(bytes: &[u8]) -> u64 {
+        owned_order(word(bytes, 0), double_word(bytes, 4))
+    }
+    fn order(key: &RmapKey) -> u64 {
+        owned_order(key.startblock.into(), key.owner)
+    }
     fn rank_record(bytes: &[u8]) -> u64 {
         word(bytes, 0) + word(bytes, 4).saturating_sub(1)
     }
     fn rank_key(bytes: &[u8]) -> u64 {
         word(bytes, 0)
+    }
+    fn rank(key: &RmapKey) -> u64 {
+        key.startblock.into()
     }
     fn verify(record: &Rmap, mount: &Mount, agno: u32) -> Result<()> {
         record.verify(&mount.geo, agno)
@@ -347,6 +412,11 @@ impl AgTreeKind for ByOwnedBlock {
         ag_reservation::gave(tp, agno, Pool::Rmapbt, 1);
         Ok(())
     }
+}
+
+/// Start block, then owner; most owners are small.
+fn owned_order(start: u64, owner: u64) -> u64 {
+    start << 32 | owner.min(u32::MAX.into())
 }
 
 // ---- reference counts ----
@@ -379,6 +449,9 @@ impl AgTreeKind for BySharedBlock {
     }
     fn low_key(record: &Refcount) -> u32 {
         record.encode().startblock.get()
+    }
+    fn order(key: &u32) -> u64 {
+        u64::from(*key)
     }
     fn verify(record: &Refcount, mount: &Mount, agno: u32) -> Result<()> {
         record.verify(&mount.geo, agno)
@@ -452,6 +525,9 @@ macro_rules! inode_tree {
             }
             fn low_key(record: &InodeChunk) -> u32 {
                 record.startino
+            }
+            fn order(key: &u32) -> u64 {
+                u64::from(*key)
             }
             fn verify(record: &InodeChunk, mount: &Mount, agno: u32) -> Result<()> {
                 record.verify(&mount.geo, agno)

@@ -4,9 +4,8 @@
 //! that covers it, if there is one, and put back with its new count, merged with a
 //! neighbour that has the same.
 
-use super::{Refcount, RefcountIntent, RefcountOperation, first_record, record_end};
+use super::{Refcount, RefcountIntent, RefcountOperation, record_end};
 use crate::btree::Cursor;
-use crate::buffer::BufferId;
 use crate::format::btree_record::{REFCOUNT_MAX, RefcountDomain, encode_refcount_start};
 use crate::space::extent_free::FreeExtent;
 use crate::space::trees::Refcountbt;
@@ -16,13 +15,17 @@ use crate::{At, Error, Result};
 /// Bytes of log that an extent takes in an intent to free it, as Linux counts them here.
 const ITEM_BYTES: u64 = 32;
 
-/// Blocks with one count.
+/// Blocks with one count, and what the tree has around them.
 #[derive(Debug, Clone, Copy)]
 struct Piece {
     start: u32,
     end: u32,
     /// The record that says so; none for blocks without one.
     record: Option<Refcount>,
+    /// The record that ends where the piece begins.
+    left: Option<Refcount>,
+    /// The record that begins where the piece ends.
+    right: Option<Refcount>,
 }
 
 /// Does as much of the change as the transaction has log space for, but at least one piece,
@@ -35,43 +38,60 @@ pub(super) fn adjust(tp: &mut Transaction<'_>, change: &RefcountIntent) -> Resul
         RefcountOperation::Increase | RefcountOperation::Decrease => RefcountDomain::Shared,
         RefcountOperation::AllocCow | RefcountOperation::FreeCow => RefcountDomain::Cow,
     };
+    let mut cursor = Refcountbt::cursor(tp, agno, agf);
     let mut at = start;
     let mut items = 0;
     while at < end && (at == start || tp.has_log_room(items)) {
-        let piece = next_piece(tp, agno, agf, domain, at, end)?;
-        adjust_piece(tp, agno, agf, domain, piece, change.operation)?;
+        let piece = next_piece(tp, &mut cursor, domain, at, end)?;
+        adjust_piece(tp, &mut cursor, domain, piece, change.operation)?;
         at = piece.end;
         items += ITEM_BYTES;
     }
     Ok(at - start)
 }
 
+/// The piece that begins at block `at`. The cursor then stands on its record, or where that
+/// would have to be inserted.
 fn next_piece(
     tp: &mut Transaction<'_>,
-    agno: u32,
-    agf: BufferId,
+    cursor: &mut Cursor<Refcountbt>,
     domain: RefcountDomain,
     at: u32,
     end: u32,
 ) -> Result<Piece> {
-    let record = first_record(tp, agno, agf, domain, (at, end))?;
-    Ok(match record {
-        Some(record) if record.startblock <= at => {
-            Piece { start: at, end: record_end(&record).min(end), record: Some(record) }
-        }
-        Some(record) => Piece { start: at, end: record.startblock, record: None },
-        None => Piece { start: at, end, record: None },
-    })
+    let same = |record: &Refcount| record.domain == domain;
+    let found = cursor.lookup_le(tp, &encode_refcount_start(domain, at))?;
+    let before = if found { cursor.get(tp)?.filter(same) } else { None };
+    if let Some(record) = before.filter(|record| record_end(record) > at) {
+        let end = record_end(&record).min(end);
+        let mut beside = cursor.clone();
+        let left =
+            if record.startblock == at && beside.decrement(tp)? { beside.get(tp)? } else { None };
+        let mut beside = cursor.clone();
+        let right = if record_end(&record) == end && beside.increment(tp)? {
+            beside.get(tp)?
+        } else {
+            None
+        };
+        let left = left.filter(|left| same(left) && record_end(left) == at);
+        let right = right.filter(|right| same(right) && right.startblock == end);
+        return Ok(Piece { start: at, end, record: Some(record), left, right });
+    }
+    let next = if cursor.increment(tp)? { cursor.get(tp)?.filter(same) } else { None };
+    let right = next.filter(|next| next.startblock <= end);
+    let end = right.map_or(end, |right| right.startblock);
+    let left = before.filter(|left| record_end(left) == at);
+    Ok(Piece { start: at, end, record: None, left, right })
 }
 
 fn adjust_piece(
     tp: &mut Transaction<'_>,
-    agno: u32,
-    agf: BufferId,
+    cursor: &mut Cursor<Refcountbt>,
     domain: RefcountDomain,
     piece: Piece,
     operation: RefcountOperation,
 ) -> Result<()> {
+    let agno = cursor.tree.agno;
     let fail = |why: &str| {
         let at = At::AgBlock(agno, piece.start);
         let len = piece.end - piece.start;
@@ -100,19 +120,17 @@ fn adjust_piece(
         RefcountDomain::Shared => new >= 2,
         RefcountDomain::Cow => new == 1,
     };
-    set_count(tp, agno, agf, domain, piece, recorded.then_some(new))
+    set_count(tp, cursor, domain, piece, recorded.then_some(new))
 }
 
-/// Gives the piece the count `count`, or none.
+/// Gives the piece, which the cursor stands on, the count `count`, or none.
 fn set_count(
     tp: &mut Transaction<'_>,
-    agno: u32,
-    agf: BufferId,
+    cursor: &mut Cursor<Refcountbt>,
     domain: RefcountDomain,
     piece: Piece,
     count: Option<u32>,
 ) -> Result<()> {
-    let mut cursor = Refcountbt::cursor(tp, agno, agf);
     let middle = count.map(|refcount| Refcount {
         domain,
         startblock: piece.start,
@@ -124,19 +142,15 @@ fn set_count(
     let behind = piece.record.filter(|record| record_end(record) > piece.end);
     let behind =
         behind.map(|r| Refcount { startblock: piece.end, len: record_end(&r) - piece.end, ..r });
-    let alike = |record: &Refcount| record.domain == domain && Some(record.refcount) == count;
-    let mut left = None;
-    if before.is_none() && count.is_some() && piece.start > 0 {
-        let key = encode_refcount_start(domain, piece.start - 1);
-        let found = if cursor.lookup_le(tp, &key)? { cursor.get(tp)? } else { None };
-        left = found.filter(|record| record_end(record) == piece.start && alike(record));
-    }
-    let mut right = None;
-    if behind.is_none()
-        && count.is_some()
-        && cursor.lookup_eq(tp, &encode_refcount_start(domain, piece.end))?
-    {
-        right = cursor.get(tp)?.filter(alike);
+    let alike = |record: &Refcount| Some(record.refcount) == count;
+    let (left, right) = (piece.left.filter(alike), piece.right.filter(alike));
+    if [before, behind, left, right].iter().all(Option::is_none) {
+        return match (piece.record, middle) {
+            (Some(_), Some(middle)) => cursor.update(tp, &middle),
+            (Some(_), None) => cursor.delete(tp),
+            (None, Some(middle)) => cursor.insert(tp, &middle),
+            (None, None) => Ok(()),
+        };
     }
     let merged = middle.map(|middle| Refcount {
         startblock: left.map_or(middle.startblock, |left| left.startblock),
@@ -145,7 +159,7 @@ fn set_count(
     });
     let old = [left, piece.record, right];
     let new = [before, merged, behind];
-    replace(tp, &mut cursor, &old, &new)
+    replace(tp, cursor, &old, &new)
 }
 
 /// Makes `new` out of `old`: what has the same key is updated, the rest deleted and inserted.
