@@ -1,8 +1,6 @@
 //! xfs_io: work on files, those of mounted filesystems or those inside an unmounted XFS
 //! filesystem, atomically.
 #![deny(unsafe_code)]
-// Requests that have no command yet.
-#![allow(dead_code)]
 
 mod commands;
 mod numbers;

@@ -8,7 +8,7 @@ pub const COMMAND: Command = Command {
     name: "copy_range",
     alias: None,
     arguments: (1, Some(8)),
-    scope: Scope::Current,
+    scope: Scope::Each,
     xfs_only: false,
     expert: false,
     usage: "[-s src_off] [-d dst_off] [-l len] src_file | -f N",
@@ -59,8 +59,9 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
         session.target.close(source)?;
     }
     if let Err(error) = result {
-        // As in xfsprogs, this does not count for the exit status.
+        // As in xfsprogs, this ends the run but does not count for the exit status.
         eprintln!("{}", Failed::new("copy_range", error));
+        session.quit = true;
     }
     Ok(())
 }

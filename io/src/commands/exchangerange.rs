@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use libfs::file::exchange::ExchangeFlags;
 
-use super::{Command, Flags, Named, Scope};
+use super::{Command, Failed, Flags, Named, Scope};
 use crate::numbers;
 use crate::session::Session;
 use crate::target::{Exchange, OpenFlags};
@@ -50,13 +50,23 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     let file = session.handle()?;
     let mut exchange = Exchange {
         donor: 0,
-        donor_offset: number('s', "src_offset")?,
-        offset: number('d', "dest_offset")?,
+        donor_offset: number('s', "supplied file offset")?,
+        offset: number('d', "open file offset")?,
         length: number('l', "length")?,
         flags: options,
     };
     let size = session.target.stat(file, STATX_SIZE, 0).named("exchangerange")?.size;
-    exchange.donor = session.target.open(donor, &OpenFlags::default()).named(donor)?;
+    if flags.value('l').is_none() {
+        exchange.length = size;
+    }
+    exchange.donor = match session.target.open(donor, &OpenFlags::default()) {
+        Ok(donor) => donor,
+        Err(error) => {
+            // Not a failure of the program, in xfsprogs.
+            eprintln!("{}", Failed::new(donor, error));
+            return Ok(());
+        }
+    };
     let start = Instant::now();
     let result = if flags.has('c') {
         let seen = session.target.start_commit(file);
@@ -67,11 +77,8 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     let elapsed = start.elapsed();
     session.target.close(exchange.donor)?;
     result.named("exchangerange")?;
-    if flags.has('t') || flags.has('C') {
-        let length = match flags.value('l') {
-            Some(_) => exchange.length,
-            None => size.saturating_sub(exchange.offset),
-        };
+    if flags.has('t') {
+        let length = exchange.length;
         if !flags.has('C') {
             println!("exchangerange {length}/{length} bytes at offset {}", exchange.offset);
         }

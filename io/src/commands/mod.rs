@@ -1,9 +1,12 @@
 //! The commands: one table, one file for each.
 
+mod allocate;
 mod bmap;
+mod chattr;
 mod close;
 mod copy_range;
 mod exchangerange;
+mod extsize;
 mod fiemap;
 mod file;
 mod flink;
@@ -15,16 +18,22 @@ mod ls;
 mod mkdir;
 mod open;
 mod pread;
+mod project;
 mod put;
 mod pwrite;
 mod quit;
 mod rm;
+mod seek;
 mod share;
 mod shutdown;
 mod stat;
+mod statx;
 mod swapext;
+mod sync_range;
+mod times;
 mod truncate;
 mod update;
+mod walk;
 
 use libfs::Error;
 
@@ -72,20 +81,34 @@ pub enum Scope {
 pub const TABLE: &[Command] = &[
     bmap::COMMAND,
     update::CANCEL,
+    chattr::CHATTR,
+    times::CHMOD,
+    project::CHPROJ,
     close::COMMAND,
     update::COMMIT,
     copy_range::COMMAND,
+    extsize::COWEXTSIZE,
     share::DEDUPE,
     exchangerange::COMMAND,
-    fiemap::COMMAND,
+    extsize::EXTSIZE,
+    allocate::FALLOC,
+    allocate::FCOLLAPSE,
     fsync::FDATASYNC,
+    fiemap::COMMAND,
     file::FILE,
+    allocate::FINSERT,
     flink::COMMAND,
+    allocate::FPUNCH,
     fsync::FSYNC,
+    allocate::FUNSHARE,
+    allocate::FWZERO,
+    allocate::FZERO,
     get::COMMAND,
     help::COMMAND,
     inject::COMMAND,
     ls::COMMAND,
+    chattr::LSATTR,
+    project::LSPROJ,
     mkdir::COMMAND,
     open::COMMAND,
     pread::COMMAND,
@@ -94,14 +117,21 @@ pub const TABLE: &[Command] = &[
     pwrite::COMMAND,
     quit::COMMAND,
     share::REFLINK,
+    allocate::RESVSP,
     rm::COMMAND,
+    seek::COMMAND,
     shutdown::COMMAND,
     update::START,
     stat::COMMAND,
+    statx::COMMAND,
     swapext::COMMAND,
     fsync::SYNC,
+    sync_range::COMMAND,
     fsync::SYNCFS,
     truncate::COMMAND,
+    allocate::UNRESVSP,
+    times::UTIMES,
+    allocate::ZERO,
 ];
 
 /// The command called `name`.
@@ -120,6 +150,22 @@ impl std::fmt::Display for UsageError {
 }
 
 impl std::error::Error for UsageError {}
+
+/// Commands that show their help where others show the usage line.
+const HELPED: &[&str] = &["commitupdate", "exchangerange", "startupdate"];
+
+/// Commands whose wrong use is no failure of the program, in xfsprogs.
+const FORGIVEN: &[&str] = &[
+    "bmap",
+    "chmod",
+    "commitupdate",
+    "cowextsize",
+    "exchangerange",
+    "fzero",
+    "label",
+    "parent",
+    "startupdate",
+];
 
 /// "name arguments -- summary".
 pub fn one_line(command: &Command) -> String {
@@ -200,6 +246,9 @@ pub fn run_line(session: &mut Session, line: &str, each: bool) {
     for index in 0..session.files.len() {
         session.current = index;
         run_once(session, command, &words);
+        if session.quit {
+            break;
+        }
     }
 }
 
@@ -218,11 +267,17 @@ fn run_once(session: &mut Session, command: &'static Command, words: &[String]) 
     }
     if let Err(error) = (command.run)(session, words) {
         report(command, &error);
-        session.exit_code = 1;
+        if !(error.is::<UsageError>() && FORGIVEN.contains(&command.name)) {
+            session.exit_code = 1;
+        }
     }
 }
 
 fn report(command: &Command, error: &anyhow::Error) {
+    if error.is::<UsageError>() && HELPED.contains(&command.name) {
+        println!("{}\n", command.help);
+        return;
+    }
     if error.is::<UsageError>() || error.is::<Complaint>() {
         println!("{error}");
         return;
@@ -324,6 +379,12 @@ impl Flags {
     /// How often it was given.
     pub fn count(&self, letter: char) -> usize {
         self.options.iter().filter(|(l, _)| *l == letter).count()
+    }
+
+    /// All values given for it, in order.
+    pub fn values(&self, letter: char) -> impl Iterator<Item = &str> {
+        let given = self.options.iter().filter(move |(l, _)| *l == letter);
+        given.filter_map(|(_, value)| value.as_deref())
     }
 
     /// Which of these was given last.

@@ -1,7 +1,7 @@
 //! stat: what is known about the current file.
 
 use super::{Command, Flags, Named, Scope};
-use crate::session::Session;
+use crate::session::{OpenFile, Session};
 use crate::target::{Handle, Stat};
 
 pub const COMMAND: Command = Command {
@@ -53,33 +53,48 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
         print_raw(&stat);
         return Ok(());
     }
+    print_file(&file, &stat);
+    if flags.has('v') {
+        print_times(&stat, false);
+    }
+    print_space(session, file.handle, flags.has('v'))
+}
+
+/// What the file is; shared with statx, as what follows.
+pub fn print_file(file: &OpenFile, stat: &Stat) {
     println!("fd.path = \"{}\"", file.path);
     println!("fd.flags = {}", file.describe_flags());
     println!("stat.ino = {}", stat.ino);
     println!("stat.type = {}", type_name(stat.mode));
     println!("stat.size = {}", stat.size);
     println!("stat.blocks = {}", stat.blocks);
-    if flags.has('v') {
-        println!("stat.atime = {}", date(stat.atime.0));
-        println!("stat.mtime = {}", date(stat.mtime.0));
-        println!("stat.ctime = {}", date(stat.ctime.0));
-    }
-    print_attributes(session, file.handle, flags.has('v'))?;
-    let limits = session.target.direct_limits(file.handle).named("XFS_IOC_DIOINFO")?;
-    println!("dioattr.mem = 0x{:x}", limits.memory);
-    println!("dioattr.miniosz = {}", limits.smallest);
-    println!("dioattr.maxiosz = {}", limits.largest);
-    Ok(())
 }
 
-fn print_attributes(session: &mut Session, file: Handle, words: bool) -> anyhow::Result<()> {
+/// The times in words, if `made` that of the inode's making, too.
+pub fn print_times(stat: &Stat, made: bool) {
+    println!("stat.atime = {}", date(stat.atime.0));
+    println!("stat.mtime = {}", date(stat.mtime.0));
+    println!("stat.ctime = {}", date(stat.ctime.0));
+    if made {
+        println!("stat.btime = {}", date(stat.btime.0));
+    }
+}
+
+/// The flags as letters, a dash for each that is not set.
+pub fn letters(xflags: u32) -> String {
+    XFLAGS.iter().map(|(bit, letter, _)| if xflags & bit != 0 { *letter } else { '-' }).collect()
+}
+
+/// The flags as words.
+pub fn words(xflags: u32) -> String {
+    let set = XFLAGS.iter().filter(|(bit, ..)| xflags & bit != 0);
+    set.map(|(_, _, name)| *name).collect::<Vec<_>>().join(", ")
+}
+
+/// Flags, hints and numbers of extents, and what direct I/O must keep to.
+pub fn print_space(session: &mut Session, file: Handle, in_words: bool) -> anyhow::Result<()> {
     let stat = session.target.attributes(file).named("FS_IOC_FSGETXATTR")?;
-    let set = XFLAGS.iter().filter(|(bit, ..)| stat.xflags & bit != 0);
-    let shown: String = if words {
-        set.map(|(_, _, name)| *name).collect::<Vec<_>>().join(",")
-    } else {
-        XFLAGS.iter().map(|(bit, c, _)| if stat.xflags & bit != 0 { *c } else { '-' }).collect()
-    };
+    let shown = if in_words { words(stat.xflags) } else { letters(stat.xflags) };
     println!("fsxattr.xflags = 0x{:x} [{shown}]", stat.xflags);
     println!("fsxattr.projid = {}", stat.projid);
     println!("fsxattr.extsize = {}", stat.extsize);
@@ -87,6 +102,10 @@ fn print_attributes(session: &mut Session, file: Handle, words: bool) -> anyhow:
     println!("fsxattr.nextents = {}", stat.nextents);
     let attribute_extents = session.target.attribute_extents(file);
     println!("fsxattr.naextents = {}", attribute_extents.named("XFS_IOC_FSGETXATTRA")?);
+    let limits = session.target.direct_limits(file).named("XFS_IOC_DIOINFO")?;
+    println!("dioattr.mem = 0x{:x}", limits.memory);
+    println!("dioattr.miniosz = {}", limits.smallest);
+    println!("dioattr.maxiosz = {}", limits.largest);
     Ok(())
 }
 

@@ -113,7 +113,7 @@ fn start(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
         }
     };
     let path = format!("{} (fileupdate)", original.path);
-    let flags = OpenFlags { mode: 0o600, ..Default::default() };
+    let flags = original.flags;
     let update = Update { original: Box::new(original), seen, size };
     let current = session.current;
     session.files[current] =
@@ -125,8 +125,10 @@ fn start(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
 const STATX_SIZE: u32 = 0x200;
 
 /// The update that the current file is the temporary file of.
-fn update_of(session: &Session) -> anyhow::Result<Update> {
-    session.file()?.update.clone().ok_or_else(|| {
+fn update_of(session: &mut Session) -> anyhow::Result<Update> {
+    let update = session.file()?.update.clone();
+    session.quit |= update.is_none();
+    update.ok_or_else(|| {
         anyhow::anyhow!("Current file is not the staging file for an atomic update.")
     })
 }

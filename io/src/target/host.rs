@@ -130,6 +130,19 @@ impl Target for Host {
         Ok(())
     }
 
+    fn list(&mut self, path: &str) -> Result<Vec<(String, bool)>> {
+        let entries = std::fs::read_dir(path).and_then(|entries| {
+            entries
+                .map(|entry| {
+                    let entry = entry?;
+                    let name = entry.file_name().to_string_lossy().into_owned();
+                    Ok((name, entry.file_type()?.is_dir()))
+                })
+                .collect()
+        });
+        entries.map_err(|error| Error::io(path, error))
+    }
+
     fn finish(&mut self) -> Result<()> {
         self.files.clear();
         Ok(())

@@ -4,10 +4,13 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use libfs::device::{Device, FileDevice};
+use libfs::file::attributes::FileAttributes;
 use libfs::file::exchange::Freshness as Sample;
 use libfs::file::staged::Staged;
+use libfs::file::{self, AllocateMode};
 use libfs::filesystem::{CloneRange, Dedupe, ExchangeRange, Filesystem, Opened};
 use libfs::{Errno, Error, Result};
 
@@ -121,7 +124,13 @@ impl Image {
     }
 
     /// Both files of an exchange, and the ranges.
-    fn exchange(&self, file: Handle, exchange: &Exchange) -> Result<(u64, u64, ExchangeRange)> {
+    fn exchange(&mut self, file: Handle, exchange: &Exchange) -> Result<(u64, u64, ExchangeRange)> {
+        for handle in [file, exchange.donor] {
+            let ino = self.file(handle)?.ino;
+            if self.filesystem.stat(ino)?.mode & FORMAT == DIRECTORY {
+                return Err(Error::os(Errno::EISDIR, "exchanging contents"));
+            }
+        }
         let open = self.changeable(file)?;
         let donor = self.changeable(exchange.donor)?;
         if open.flags.append || donor.flags.append {
@@ -185,6 +194,26 @@ impl Image {
         Ok(Written { bytes, way: None })
     }
 
+    /// Keeps a file for one who opened it, and truncates it if that was asked for.
+    fn hold(&mut self, ino: u64, flags: &OpenFlags) -> Result<()> {
+        if flags.writes() {
+            self.filesystem.hold_writer(ino, flags.append)?;
+        } else {
+            self.filesystem.hold(ino)?;
+        }
+        if flags.truncate && !flags.path_only {
+            // Truncating is writing, if only for reading afterwards.
+            let truncated = self.filesystem.truncate(ino, 0);
+            if truncated.is_err() && flags.writes() {
+                self.filesystem.release_writer(ino)?;
+            } else if truncated.is_err() {
+                self.filesystem.release(ino)?;
+            }
+            return truncated;
+        }
+        Ok(())
+    }
+
     /// Finds or makes the file that `open` names.
     fn resolve(&mut self, path: &str, how: &OpenFlags) -> Result<u64> {
         match self.filesystem.lookup(path) {
@@ -230,10 +259,7 @@ impl Target for Image {
             false => None,
         };
         if !how.temporary {
-            self.filesystem.hold(ino)?;
-        }
-        if flags.truncate && !flags.read_only {
-            self.filesystem.truncate(ino, 0)?;
+            self.hold(ino, &flags)?;
         }
         let free = self.files.iter().position(Option::is_none);
         let handle = free.unwrap_or_else(|| {
@@ -250,7 +276,23 @@ impl Target for Image {
         if let Some(staged) = slot.staged {
             self.filesystem.discard_staged(staged)?;
         }
-        self.filesystem.release(slot.open.ino)
+        let Open { ino, flags } = slot.open;
+        if flags.writes() && !flags.temporary {
+            self.filesystem.release_writer(ino)
+        } else {
+            self.filesystem.release(ino)
+        }
+    }
+
+    fn list(&mut self, path: &str) -> Result<Vec<(String, bool)>> {
+        let ino = self.filesystem.lookup(path)?;
+        let entries = self.filesystem.read_directory(ino)?;
+        let mut listed = Vec::new();
+        for entry in entries.iter().filter(|e| e.name != b"." && e.name != b"..") {
+            let directory = self.filesystem.stat(entry.ino)?.mode & FORMAT == DIRECTORY;
+            listed.push((String::from_utf8_lossy(&entry.name).into_owned(), directory));
+        }
+        Ok(listed)
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -347,14 +389,31 @@ impl Target for Image {
         }
     }
 
-    fn allocate(&mut self, file: Handle, _: Allocate, _: u64, _: u64) -> Result<()> {
-        self.writable(file, Errno::EBADF)?;
-        unsupported("fallocate")
+    fn allocate(&mut self, file: Handle, how: Allocate, offset: u64, length: u64) -> Result<()> {
+        let mode = match how {
+            Allocate::Fill { keep_size } => AllocateMode::Allocate { keep_size },
+            Allocate::Punch => AllocateMode::PunchHole,
+            Allocate::Zero { keep_size } => AllocateMode::ZeroRange { keep_size },
+            Allocate::Collapse => AllocateMode::CollapseRange,
+            Allocate::Insert => AllocateMode::InsertRange,
+            Allocate::Unshare => AllocateMode::UnshareRange,
+            Allocate::WriteZeroes => return unsupported("writing zeroes"),
+        };
+        let open = self.changeable(file)?;
+        self.filesystem.allocate(open.ino, mode, offset, length)?;
+        if open.flags.sync {
+            self.filesystem.sync()?;
+        }
+        Ok(())
     }
 
-    fn seek(&mut self, file: Handle, _: u64, _: Seek) -> Result<u64> {
-        self.file(file)?;
-        unsupported("lseek")
+    fn seek(&mut self, file: Handle, offset: u64, what: Seek) -> Result<u64> {
+        let open = self.readable(file)?;
+        let what = match what {
+            Seek::Data => file::Seek::Data,
+            Seek::Hole => file::Seek::Hole,
+        };
+        self.filesystem.seek(open.ino, offset, what)
     }
 
     fn stat(&mut self, file: Handle, mask: u32, _: u32) -> Result<Stat> {
@@ -362,7 +421,7 @@ impl Target for Image {
         let stat = self.filesystem.stat(open.ino)?;
         let block_size = self.filesystem.geometry().block_size;
         let mut found = Stat {
-            mask: STATX_BASIC_STATS | STATX_BTIME,
+            mask: STATX_USUAL | (mask & (STATX_MTIME | STATX_CTIME | STATX_BTIME)),
             block_size,
             attributes: attribute_bits(stat.xflags),
             attributes_mask: STATX_ATTR_KNOWN,
@@ -380,13 +439,26 @@ impl Target for Image {
             rdev: stat.rdev,
             ..Default::default()
         };
+        if stat.ino == self.filesystem.geometry().root_ino.0 {
+            found.attributes |= STATX_ATTR_MOUNT_ROOT;
+        }
+        // Times that were not asked for stay empty.
+        for (bit, time) in [
+            (STATX_MTIME, &mut found.mtime),
+            (STATX_CTIME, &mut found.ctime),
+            (STATX_BTIME, &mut found.btime),
+        ] {
+            if mask & bit == 0 {
+                *time = (0, 0);
+            }
+        }
         let regular = stat.mode & FORMAT == REGULAR;
         if mask & (STATX_DIOALIGN | STATX_DIO_READ_ALIGN) != 0 && regular {
             let limits = self.direct_limits(file)?;
             found.dio_memory_align = limits.memory;
             found.dio_read_offset_align = self.filesystem.geometry().sector_size;
             found.dio_offset_align = limits.smallest;
-            found.mask |= mask & (STATX_DIOALIGN | STATX_DIO_READ_ALIGN);
+            found.mask |= STATX_DIOALIGN | STATX_DIO_READ_ALIGN;
         }
         if mask & STATX_WRITE_ATOMIC != 0 && regular {
             let limits = self.filesystem.atomic_write_limits(open.ino)?;
@@ -395,6 +467,7 @@ impl Target for Image {
             found.atomic_unit_max_opt = limits.unit_max_opt;
             found.atomic_segments_max = limits.segments_max;
             found.mask |= STATX_WRITE_ATOMIC;
+            found.attributes_mask |= STATX_ATTR_WRITE_ATOMIC;
             if limits.unit_max > 0 {
                 found.attributes |= STATX_ATTR_WRITE_ATOMIC;
             }
@@ -418,9 +491,15 @@ impl Target for Image {
         Ok(u32::try_from(stat.anextents).unwrap_or(u32::MAX))
     }
 
-    fn set_attributes(&mut self, file: Handle, _: &Attributes) -> Result<()> {
-        self.file(file)?;
-        unsupported("FSSETXATTR")
+    fn set_attributes(&mut self, file: Handle, attributes: &Attributes) -> Result<()> {
+        let open = self.readable(file)?;
+        let wanted = FileAttributes {
+            xflags: attributes.xflags,
+            extsize: attributes.extsize,
+            cowextsize: attributes.cowextsize,
+            projid: attributes.projid,
+        };
+        self.filesystem.set_attributes(open.ino, &wanted)
     }
 
     fn direct_limits(&mut self, file: Handle) -> Result<DirectLimits> {
@@ -433,14 +512,15 @@ impl Target for Image {
         Ok(DirectLimits { memory: sector, smallest, largest: i32::MAX as u32 & !(smallest - 1) })
     }
 
-    fn set_times(&mut self, file: Handle, _: (i64, i64), _: (i64, i64)) -> Result<()> {
-        self.file(file)?;
-        unsupported("futimens")
+    fn set_times(&mut self, file: Handle, atime: (i64, i64), mtime: (i64, i64)) -> Result<()> {
+        let open = self.readable(file)?;
+        let (atime, mtime) = (time(atime)?, time(mtime)?);
+        self.filesystem.set_times(open.ino, atime, mtime)
     }
 
-    fn set_mode(&mut self, file: Handle, _: u16) -> Result<()> {
-        self.file(file)?;
-        unsupported("fchmod")
+    fn set_mode(&mut self, file: Handle, mode: u16) -> Result<()> {
+        let open = self.readable(file)?;
+        self.filesystem.set_mode(open.ino, mode)
     }
 
     fn link(&mut self, file: Handle, path: &str) -> Result<()> {
@@ -457,11 +537,23 @@ impl Target for Image {
     ) -> Result<Vec<Extent>> {
         let open = self.file(file)?;
         if fork == Fork::CopyOnWrite {
-            return unsupported("the copy-on-write fork");
+            // As from a kernel that is not built for debugging.
+            return Err(Error::os(Errno::EINVAL, "the copy-on-write fork"));
         }
+        let stat = self.filesystem.stat(open.ino)?;
         let mappings = self.filesystem.mappings(open.ino, fork == Fork::Attributes)?;
+        // Space behind the end is shown where it is there to stay.
+        let kept = fork == Fork::Attributes || stat.xflags & XFLAGS_KEEP_SPACE != 0;
+        let block = u64::from(self.filesystem.geometry().block_size);
+        let end = if kept { u64::MAX } else { stat.size.div_ceil(block) * (block / 512) };
         Ok(mappings
             .iter()
+            .filter(|mapping| mapping.offset < end)
+            .map(|mapping| {
+                let mut mapping = *mapping;
+                mapping.len = mapping.len.min(end - mapping.offset);
+                mapping
+            })
             .map(|mapping| Extent {
                 offset: mapping.offset,
                 length: mapping.len,
@@ -478,16 +570,23 @@ impl Target for Image {
             return Err(Error::os(Errno::EINVAL, "FIEMAP"));
         }
         let mappings = self.filesystem.mappings(open.ino, request.attributes)?;
+        let block = u64::from(self.filesystem.geometry().block_size);
+        // Extents are cut to the blocks that the range touches.
+        let start = request.start / block * block;
         let end = request.start.saturating_add(request.length);
+        let end = end.checked_next_multiple_of(block).unwrap_or(u64::MAX);
         let mut extents: Vec<FiemapExtent> = mappings
             .iter()
             .filter_map(|mapping| {
+                let physical = mapping.start? * 512;
+                let (first, last) = (mapping.offset * 512, (mapping.offset + mapping.len) * 512);
+                let (logical, last) = (first.max(start), last.min(end));
                 let unwritten = if mapping.unwritten { FIEMAP_EXTENT_UNWRITTEN } else { 0 };
                 let shared = if mapping.shared { FIEMAP_EXTENT_SHARED } else { 0 };
-                Some(FiemapExtent {
-                    logical: mapping.offset * 512,
-                    physical: mapping.start? * 512,
-                    length: mapping.len * 512,
+                (logical < last).then(|| FiemapExtent {
+                    logical,
+                    physical: physical + (logical - first),
+                    length: last - logical,
                     flags: unwritten | shared,
                 })
             })
@@ -495,7 +594,6 @@ impl Target for Image {
         if let Some(last) = extents.last_mut() {
             last.flags |= FIEMAP_EXTENT_LAST;
         }
-        extents.retain(|e| e.logical < end && e.logical + e.length > request.start);
         Ok(extents)
     }
 
@@ -558,12 +656,38 @@ impl Target for Image {
     }
 }
 
-/// STATX_* and STATX_ATTR_* bits of `linux/stat.h`.
-const STATX_BASIC_STATS: u32 = 0x7ff;
+/// A time of futimens(2): seconds and nanoseconds, the current time, or `None` for one that
+/// stays as it is.
+fn time((seconds, nanoseconds): (i64, i64)) -> Result<Option<(i64, u32)>> {
+    match nanoseconds {
+        UTIME_OMIT => Ok(None),
+        UTIME_NOW => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            Ok(Some((now.as_secs() as i64, now.subsec_nanos())))
+        }
+        0..1_000_000_000 => Ok(Some((seconds, nanoseconds as u32))),
+        _ => Err(Error::os(Errno::EINVAL, "nanoseconds")),
+    }
+}
+
+/// Special nanoseconds of futimens(2).
+const UTIME_NOW: i64 = 0x3fff_ffff;
+const UTIME_OMIT: i64 = 0x3fff_fffe;
+
+/// FS_XFLAG_* bits of files that keep space behind their end: preallocated, append-only,
+/// with an extent size hint.
+const XFLAGS_KEEP_SPACE: u32 = 0x2 | 0x10 | 0x800;
+
+/// STATX_* and STATX_ATTR_* bits of `linux/stat.h`. What is always known are the basic ones
+/// without the times of change, and the identity of the mount.
+const STATX_USUAL: u32 = 0x173f;
+const STATX_MTIME: u32 = 0x40;
+const STATX_CTIME: u32 = 0x80;
 const STATX_BTIME: u32 = 0x800;
 const STATX_DIOALIGN: u32 = 0x2000;
 const STATX_WRITE_ATOMIC: u32 = 0x10000;
 const STATX_DIO_READ_ALIGN: u32 = 0x20000;
+const STATX_ATTR_MOUNT_ROOT: u64 = 0x2000;
 const STATX_ATTR_WRITE_ATOMIC: u64 = 0x40_0000;
 /// What XFS on Linux says that it knows: immutable, append, nodump, DAX, and of the VFS
 /// automount and mount root.

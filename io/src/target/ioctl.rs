@@ -188,14 +188,6 @@ pub struct SwapExt {
     pub stat: BulkStat,
 }
 
-/// `struct xfs_error_injection`.
-#[repr(C)]
-#[derive(Debug, Clone, Copy)]
-pub struct ErrorInjection {
-    pub fd: i32,
-    pub tag: i32,
-}
-
 const _: () = {
     assert!(size_of::<FsXattr>() == 28);
     assert!(size_of::<DioAttr>() == 12);
@@ -234,8 +226,6 @@ mod raw {
     ioctl_write_ptr!(commit_range, b'X', 131, CommitRange);
     ioctl_readwrite!(swap_extents, b'X', 109, SwapExt);
     ioctl_read!(going_down, b'X', 125, u32);
-    ioctl_write_ptr!(inject, b'X', 116, ErrorInjection);
-    ioctl_write_ptr!(clear_injections, b'X', 117, ErrorInjection);
 }
 
 type Fd<'a> = BorrowedFd<'a>;

@@ -49,6 +49,13 @@ pub struct OpenFlags {
     pub mode: u16,
 }
 
+impl OpenFlags {
+    /// The file is open for writing.
+    pub fn writes(&self) -> bool {
+        !self.read_only && !self.path_only
+    }
+}
+
 /// How a read or write differs from the plain one (RWF_*).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TransferFlags {
@@ -256,6 +263,8 @@ pub trait Target {
     fn geometry(&self, file: Handle) -> Option<Geometry>;
     fn open(&mut self, path: &str, how: &OpenFlags) -> Result<Handle>;
     fn close(&mut self, file: Handle) -> Result<()>;
+    /// The names in a directory, without "." and "..", and whether each is a directory.
+    fn list(&mut self, path: &str) -> Result<Vec<(String, bool)>>;
     /// Closes the target itself.
     fn finish(&mut self) -> Result<()>;
 

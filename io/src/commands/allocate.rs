@@ -1,0 +1,150 @@
+//! falloc, fpunch, fzero, fwzero, finsert, fcollapse, funshare, resvsp, unresvsp and zero:
+//! space for a part of a file, through fallocate(2).
+
+use super::{Command, Flags, Named, Scope, UsageError};
+use crate::session::Session;
+use crate::target::Allocate;
+
+pub const FALLOC: Command = Command {
+    name: "falloc",
+    alias: None,
+    arguments: (2, None),
+    scope: Scope::Each,
+    xfs_only: false,
+    expert: false,
+    usage: "[-c] [-k] [-p] [-u] off len",
+    summary: "allocates space associated with part of a file via fallocate",
+    help: "
+ Allocates unwritten space where the range has none, or changes the range in another way.
+ Offsets and lengths are in bytes.
+
+ -c -- collapse: remove the range, and move up what lies behind it
+ -i -- insert: make room for the range, and move down what lies behind it
+ -k -- keep the file's size
+ -p -- punch: give back the range's space
+ -u -- unshare: give the file its own copy of shared blocks",
+    run: |session, arguments| {
+        let flags = Flags::parse(&FALLOC, arguments, "cikpu")?;
+        let [offset, length] = flags.rest.as_slice() else {
+            return Err(UsageError(&FALLOC).into());
+        };
+        let how = match flags.last(&['c', 'i', 'p', 'u']) {
+            Some('c') => Allocate::Collapse,
+            Some('i') => Allocate::Insert,
+            Some('p') => Allocate::Punch,
+            Some('u') => Allocate::Unshare,
+            _ => Allocate::Fill { keep_size: flags.has('k') },
+        };
+        allocate(session, how, "fallocate", [offset, length])
+    },
+};
+
+pub const FZERO: Command = Command {
+    name: "fzero",
+    arguments: (2, Some(3)),
+    usage: "[-k] off len",
+    summary: "zeroes space and eliminates holes by preallocating",
+    help: "
+ Makes the range read as zeros, with space allocated for all of it.
+
+ -k -- keep the file's size",
+    run: |session, arguments| {
+        let flags = Flags::parse(&FZERO, arguments, "k")?;
+        let [offset, length] = flags.rest.as_slice() else {
+            return Err(UsageError(&FZERO).into());
+        };
+        let how = Allocate::Zero { keep_size: flags.has('k') };
+        allocate(session, how, "fallocate", [offset, length])
+    },
+    ..FALLOC
+};
+
+/// The commands that take an offset and a length and nothing else.
+const PLAIN: Command = Command { arguments: (2, Some(2)), usage: "off len", help: "", ..FALLOC };
+
+pub const FPUNCH: Command = Command {
+    name: "fpunch",
+    summary: "de-allocates space associated with part of a file via fallocate",
+    run: |session, range| plain(session, Allocate::Punch, "fallocate", range),
+    ..PLAIN
+};
+
+pub const FCOLLAPSE: Command = Command {
+    name: "fcollapse",
+    summary: "de-allocates space and eliminates the hole by shifting extents",
+    run: |session, range| plain(session, Allocate::Collapse, "fallocate", range),
+    ..PLAIN
+};
+
+pub const FINSERT: Command = Command {
+    name: "finsert",
+    summary: "creates new space for writing within file by shifting extents",
+    run: |session, range| plain(session, Allocate::Insert, "fallocate", range),
+    ..PLAIN
+};
+
+pub const FUNSHARE: Command = Command {
+    name: "funshare",
+    summary: "unshares shared blocks within the range",
+    run: |session, range| plain(session, Allocate::Unshare, "fallocate", range),
+    ..PLAIN
+};
+
+pub const FWZERO: Command = Command {
+    name: "fwzero",
+    summary: "zeroes space and eliminates holes by allocating and submitting write zeroes",
+    run: |session, range| plain(session, Allocate::WriteZeroes, "fallocate", range),
+    ..PLAIN
+};
+
+// The XFS requests of these names are fallocate by another name since Linux 5.5, and keep
+// the size of the file.
+
+pub const RESVSP: Command = Command {
+    name: "resvsp",
+    summary: "reserves space associated with part of a file",
+    run: |session, range| {
+        plain(session, Allocate::Fill { keep_size: true }, "XFS_IOC_RESVSP64", range)
+    },
+    ..PLAIN
+};
+
+pub const UNRESVSP: Command = Command {
+    name: "unresvsp",
+    xfs_only: true,
+    summary: "frees reserved space associated with part of a file",
+    run: |session, range| plain(session, Allocate::Punch, "XFS_IOC_UNRESVSP64", range),
+    ..PLAIN
+};
+
+pub const ZERO: Command = Command {
+    name: "zero",
+    xfs_only: true,
+    summary: "Converts the given range of a file to allocated zeros",
+    run: |session, range| {
+        plain(session, Allocate::Zero { keep_size: true }, "XFS_IOC_ZERO_RANGE", range)
+    },
+    ..PLAIN
+};
+
+fn plain(
+    session: &mut Session,
+    how: Allocate,
+    name: &str,
+    arguments: &[String],
+) -> anyhow::Result<()> {
+    let [_, offset, length] = arguments else { anyhow::bail!("{name}: two arguments") };
+    allocate(session, how, name, [offset, length])
+}
+
+fn allocate(
+    session: &mut Session,
+    how: Allocate,
+    name: &str,
+    [offset, length]: [&str; 2],
+) -> anyhow::Result<()> {
+    let offset = session.number(offset, "offset")?;
+    let length = session.number(length, "length")?;
+    let file = session.handle()?;
+    session.target.allocate(file, how, offset, length).named(name)
+}

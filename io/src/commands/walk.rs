@@ -1,0 +1,71 @@
+//! Descending below the current file, for the commands that have -R and -D.
+
+use super::reason;
+use crate::session::Session;
+use crate::target::{Handle, OpenFlags, Target};
+
+/// How far a command reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The current file alone.
+    File,
+    /// Everything below it, and it.
+    All,
+    /// All directories below it, and it.
+    Directories,
+}
+
+/// What to do with each file; an error is for the whole command.
+pub type Visit<'a> = dyn FnMut(&mut dyn Target, Handle, &str) -> anyhow::Result<()> + 'a;
+
+/// Visits the files in reach, contents of a directory before it. Symbolic links are not
+/// followed on the way down.
+pub fn each(session: &mut Session, reach: Reach, visit: &mut Visit<'_>) -> anyhow::Result<()> {
+    let file = session.file()?.clone();
+    if reach == Reach::File {
+        return visit(session.target.as_mut(), file.handle, &file.path);
+    }
+    let mode = session.target.stat(file.handle, STATX_TYPE, 0)?.mode;
+    let directory = mode & 0o170000 == 0o040000;
+    let mut below = Below { target: session.target.as_mut(), reach, visit, failed: false };
+    below.descend(&file.path, directory)?;
+    if below.failed {
+        session.exit_code = 1;
+    }
+    Ok(())
+}
+
+/// STATX_TYPE of `linux/stat.h`.
+const STATX_TYPE: u32 = 0x1;
+
+struct Below<'a, 'b> {
+    target: &'a mut dyn Target,
+    reach: Reach,
+    visit: &'a mut Visit<'b>,
+    failed: bool,
+}
+
+impl Below<'_, '_> {
+    fn descend(&mut self, path: &str, directory: bool) -> anyhow::Result<()> {
+        if directory {
+            for (name, directory) in self.target.list(path)? {
+                self.descend(&format!("{}/{name}", path.trim_end_matches('/')), directory)?;
+            }
+        } else if self.reach == Reach::Directories {
+            return Ok(());
+        }
+        let how = OpenFlags { read_only: true, ..Default::default() };
+        match self.target.open(path, &how) {
+            Ok(file) => {
+                let result = (self.visit)(self.target, file, path);
+                self.target.close(file)?;
+                result
+            }
+            Err(error) => {
+                eprintln!("xfs_io: cannot open {path}: {}", reason(&error));
+                self.failed = true;
+                Ok(())
+            }
+        }
+    }
+}
