@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 /// the caller was built in).
 pub const DIR_VARIABLE: &str = "XFS_PROGRAMS_DIR";
 
-/// The path of our program `name`, such as `mkfs_xfs`.
+/// The path of our program `name`, such as `mkfs_xfs` or `examples/whole_file_commit`.
 ///
 /// # Errors
 ///
@@ -20,7 +20,11 @@ pub fn path(name: &str) -> Result<PathBuf> {
         None => beside_this_program()?,
     };
     let path = dir.join(name);
-    ensure!(path.exists(), "{} is missing (run `cargo build --workspace`)", path.display());
+    ensure!(
+        path.exists(),
+        "{} is missing (run `cargo build --workspace --bins --examples`)",
+        path.display()
+    );
     Ok(path)
 }
 

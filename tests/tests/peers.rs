@@ -23,6 +23,8 @@ mod device_errors;
 mod differential;
 #[path = "peers/dir.rs"]
 mod dir;
+#[path = "peers/examples.rs"]
+mod examples;
 #[path = "peers/file.rs"]
 mod file;
 #[path = "peers/format_accepts_linux.rs"]

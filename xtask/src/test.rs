@@ -25,7 +25,7 @@ pub fn run(filter: Option<&str>) -> Result<()> {
     step("cargo clippy");
     shell::run(&mut cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     step("cargo build");
-    shell::run(&mut cargo(["build", "--workspace"]))?;
+    shell::run(&mut cargo(["build", "--workspace", "--bins", "--examples"]))?;
     let scratch = tempfile::tempdir()?;
     let skip_log = scratch.path().join("skipped");
     let passed = if has_nextest() {

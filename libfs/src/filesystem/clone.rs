@@ -21,13 +21,20 @@ impl Filesystem {
     /// (`FICLONERANGE`).
     ///
     /// ```
-    /// # use std::sync::Arc;
-    /// # use libfs::filesystem::{CloneRange, Filesystem};
-    /// # fn backup(filesystem: &mut Filesystem) -> libfs::Result<()> {
-    /// let original = filesystem.lookup("/database")?;
+    /// use libfs::filesystem::{CloneRange, Filesystem};
+    ///
+    /// # fn main() -> libfs::Result<()> {
+    /// # let mut filesystem = Filesystem::in_memory(300 << 20)?;
+    /// let original = filesystem.create("/database", 0o600)?;
+    /// filesystem.write(original, 0, b"of today")?;
     /// let backup = filesystem.create("/database.backup", 0o600)?;
     /// filesystem.clone_range(original, backup, &CloneRange::default())?;
-    /// filesystem.sync()
+    /// filesystem.write(original, 0, b"tomorrow")?;
+    ///
+    /// let mut seen = [0; 8];
+    /// filesystem.read(backup, 0, &mut seen)?;
+    /// assert_eq!(&seen, b"of today");
+    /// # filesystem.close()
     /// # }
     /// ```
     ///

@@ -25,7 +25,7 @@ mod allocate;
 mod attributes;
 mod clone;
 mod commit;
-mod in_memory;
+mod make;
 mod operations;
 mod recover;
 mod staged;

@@ -246,6 +246,36 @@ impl Filesystem {
 
     /// Exchanges ranges of two files: after an error or a crash all of it or nothing.
     ///
+    /// ```
+    /// use libfs::file::exchange::ExchangeFlags;
+    /// use libfs::filesystem::{ExchangeRange, Filesystem};
+    ///
+    /// # fn main() -> libfs::Result<()> {
+    /// let mut filesystem = Filesystem::in_memory(300 << 20)?;
+    /// let table = filesystem.create("/table", 0o644)?;
+    /// filesystem.write(table, 0, &[b'-'; 4 * 4096])?;
+    ///
+    /// // Blocks 1 and 3 are to change together: they are prepared at the same offsets elsewhere.
+    /// let new = filesystem.create_temporary("/", 0o600)?;
+    /// filesystem.truncate(new, 4 * 4096)?;
+    /// filesystem.write(new, 4096, &[b'1'; 4096])?;
+    /// filesystem.write(new, 3 * 4096, &[b'3'; 4096])?;
+    /// let written = ExchangeRange {
+    ///     length: 4 * 4096,
+    ///     flags: ExchangeFlags::FILE1_WRITTEN | ExchangeFlags::DSYNC,
+    ///     ..ExchangeRange::default()
+    /// };
+    /// filesystem.exchange_range(new, table, &written)?;
+    ///
+    /// let mut seen = [0; 4 * 4096];
+    /// filesystem.read(table, 0, &mut seen)?;
+    /// let first_bytes: Vec<u8> = seen.iter().copied().step_by(4096).collect();
+    /// assert_eq!(first_bytes, b"-1-3");
+    /// filesystem.release(new)?;
+    /// filesystem.close()
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`crate::file::exchange::exchange_range`].
     pub fn exchange_range(&mut self, file1: u64, file2: u64, range: &ExchangeRange) -> Result<()> {

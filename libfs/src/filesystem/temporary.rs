@@ -12,6 +12,20 @@ impl Filesystem {
     ///
     /// `directory` says where on the device the file goes, and what it inherits.
     ///
+    /// ```
+    /// # fn main() -> libfs::Result<()> {
+    /// # let mut filesystem = libfs::filesystem::Filesystem::in_memory(300 << 20)?;
+    /// filesystem.make_directory("/photos", 0o755)?;
+    /// let file = filesystem.create_temporary("/photos", 0o644)?;
+    /// filesystem.write(file, 0, b"all that belongs to it")?;
+    /// // Whoever sees the name finds the whole file.
+    /// filesystem.link_ino(file, "/photos/cat")?;
+    /// filesystem.release(file)?;
+    /// assert_eq!(filesystem.lookup("/photos/cat")?, file);
+    /// # filesystem.close()
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// ENOENT, ENOTDIR, ENOSPC.
     pub fn create_temporary(&mut self, directory: &str, permissions: u16) -> Result<u64> {
