@@ -55,6 +55,8 @@ struct Case {
     device: AtomicWriteLimits,
     /// A checkpoint after every transaction, so that every step is in the log.
     every_step: bool,
+    /// The filesystem has copy on write.
+    reflink: bool,
 }
 
 impl Case {
@@ -222,7 +224,8 @@ struct Tally {
 fn cut_everywhere(peers: &Peers, linux: &Linux, case: &Case, tally: &mut Tally) -> Result<()> {
     let scratch = Scratch::new()?;
     let base_path = scratch.path("base");
-    peers.mkfs(&base_path, 300 << 20, &[])?;
+    let options: &[&str] = if case.reflink { &[] } else { &["-m", "reflink=0"] };
+    peers.mkfs(&base_path, 300 << 20, options)?;
     let mut filesystem = open(Arc::new(FileDevice::open(&base_path)?))?;
     let subject = prepare(&mut filesystem, case)?;
     filesystem.close()?;
@@ -305,7 +308,8 @@ fn ordinary_writes_are_torn() -> Result<()> {
     let path = scratch.path("base");
     peers.mkfs(&path, 300 << 20, &[])?;
     let len = 16 * KIBI;
-    let case = Case { layout: Layout::Aligned, len, device: NO_PROMISE, every_step: false };
+    let (layout, device) = (Layout::Aligned, NO_PROMISE);
+    let case = Case { layout, len, device, every_step: false, reflink: true };
     let mut filesystem = open(Arc::new(FileDevice::open(&path)?))?;
     let subject = prepare(&mut filesystem, &case)?;
     filesystem.close()?;
@@ -331,7 +335,8 @@ fn ordinary_writes_are_torn() -> Result<()> {
 fn sizes(layout: Layout, device: AtomicWriteLimits) -> Vec<Case> {
     let mut cases = Vec::new();
     for len in [4 * KIBI, 16 * KIBI, 64 * KIBI] {
-        cases.extend([false, true].map(|every_step| Case { layout, len, device, every_step }));
+        let case = Case { layout, len, device, every_step: false, reflink: true };
+        cases.extend([case, Case { every_step: true, ..case }]);
     }
     cases
 }
@@ -344,6 +349,14 @@ fn the_devices_untorn_write_is_all_or_nothing() -> Result<()> {
 #[test]
 fn copy_on_write_of_one_extent_is_all_or_nothing() -> Result<()> {
     cut_all(&sizes(Layout::Aligned, NO_PROMISE))
+}
+
+#[test]
+fn a_new_block_without_copy_on_write_is_all_or_nothing() -> Result<()> {
+    let mut cases = sizes(Layout::Fragmented, PROMISE);
+    cases.retain(|case| case.len == BLOCK);
+    cases.iter_mut().for_each(|case| case.reflink = false);
+    cut_all(&cases)
 }
 
 #[test]

@@ -6,6 +6,8 @@
 //! that it could, the data goes to blocks staged in the copy-on-write fork, which then take
 //! the place of the old ones in one chain of transactions: its first transaction, with all
 //! intents and the new size, is in the log or is not, and the data is durable before that.
+//! On a filesystem without copy on write, a single block that holds no data yet is written
+//! as it always is: it counts as written in one transaction, once the data is in it.
 
 mod limits;
 #[cfg(test)]
@@ -18,7 +20,7 @@ pub use way::{CopyReason, UntornWay};
 use super::attributes::check_writable_at;
 use super::check_regular;
 use super::cow::{self, Remap};
-use super::write::{block_range, sharing, zero_written};
+use super::write::{block_range, sharing, written_up_to, zero_written};
 use crate::device::AtomicWriteLimits;
 use crate::inode::bmap::{self, Target};
 use crate::inode::{InodeRef, WhichFork};
@@ -51,11 +53,21 @@ pub fn write_untorn(
     }
     check_rules(&limits(mount, inode), offset, data.len() as u64, direct)?;
     bmap::load(mount, inode, WhichFork::Data)?;
+    let size = mount.inode(inode).core.size;
+    if offset > size {
+        zero_written(mount, inode, size, offset)?;
+    }
     let device = limits::device_limits(mount);
     let range = range(mount, inode, offset, data.len(), device)?;
-    let way = way::decide(&range, device);
+    let way = way::decide(&range, device, mount.geo.features.reflink);
     match way {
-        UntornWay::Device { .. } => by_device(mount, inode, range.device_offset, data)?,
+        UntornWay::Device { .. } => {
+            mount.write_data_untorn(data, range.device_offset)?;
+            stamp(mount, inode, offset + data.len() as u64)?;
+        }
+        UntornWay::NewBlock => {
+            super::write(mount, inode, offset, data)?;
+        }
         UntornWay::CopyOnWrite(_) => by_copy(mount, inode, offset, data)?,
         UntornWay::Nothing => {}
     }
@@ -121,21 +133,16 @@ fn range(
     Ok(range)
 }
 
-/// Writes over the blocks that the file has; its size stays.
-fn by_device(mount: &mut Mount, inode: InodeRef, device_offset: u64, data: &[u8]) -> Result<()> {
-    mount.write_data_untorn(data, device_offset)?;
+/// Sets size and times after data up to byte `end` was written.
+fn stamp(mount: &mut Mount, inode: InodeRef, end: u64) -> Result<()> {
     let reservation = mount.reservations.ichange;
     let mut tp = Transaction::begin(mount, reservation, 0)?;
-    super::touch(&mut tp, inode);
+    written_up_to(&mut tp, inode, end);
     tp.commit()
 }
 
 /// Writes to staged blocks, which replace what the file has.
 fn by_copy(mount: &mut Mount, inode: InodeRef, offset: u64, data: &[u8]) -> Result<()> {
-    let size = mount.inode(inode).core.size;
-    if offset > size {
-        zero_written(mount, inode, size, offset)?;
-    }
     let blocks = block_range(mount, offset, data.len());
     cow::stage(mount, inode, blocks)?;
     if let Err(error) = cow::write_staged(mount, inode, offset, data) {

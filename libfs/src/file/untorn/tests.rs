@@ -23,7 +23,12 @@ struct World {
 
 /// A filesystem on a device with untorn writes of 1 to 16 KiB, and a file in it.
 fn world() -> World {
-    let shape = Shape { megabytes: 64, block: BLOCK as u32, groups: 2, trees: true };
+    world_with(true)
+}
+
+/// Reference counts, and with them copy on write, are among the trees.
+fn world_with(trees: bool) -> World {
+    let shape = Shape { megabytes: 64, block: BLOCK as u32, groups: 2, trees };
     let limits = AtomicWriteLimits { unit_min: 512, unit_max: 16 << 10 };
     let limited = Arc::new(LimitedDevice::new(testing::format(shape), limits));
     let device = Arc::new(FaultDevice::new(limited, Vec::new()));
@@ -114,6 +119,32 @@ fn a_full_filesystem_leaves_the_old_contents() {
     );
     super::cow::cancel_all(&mut world.mount, world.file).unwrap();
     assert_eq!(world.mount.counters.fdblocks, free);
+}
+
+#[test]
+fn without_copy_on_write_there_are_untorn_writes_of_single_blocks() {
+    let mut world = world_with(false);
+    let found = limits(&world.mount, world.file);
+    let block = BLOCK as u32;
+    assert_eq!((found.unit_min, found.unit_max, found.unit_max_opt), (block, block, 0));
+    assert_eq!(world.untorn(0, &[9; 2 * KIBI]).unwrap_err().errno(), Errno::EINVAL);
+    let by_device = UntornWay::Device { bytes: BLOCK, limit: 16 << 10 };
+    world.write(0, &[7; 500]);
+    // Behind the end of the file and its blocks, over written blocks, in a hole.
+    for (offset, way) in [
+        (4 * BLOCK, UntornWay::NewBlock),
+        (4 * BLOCK, by_device),
+        (0, by_device),
+        (2 * BLOCK, UntornWay::NewBlock),
+    ] {
+        assert_eq!(world.untorn(offset, &[9; KIBI]).unwrap(), way, "{offset}");
+    }
+    let mut expected = vec![9; 5 * KIBI];
+    for hole in [1, 3] {
+        expected[hole * KIBI..][..KIBI].fill(0);
+    }
+    assert_eq!(world.contents(), expected);
+    world.mount.unmount().unwrap();
 }
 
 /// The largest write to the worst file: every second block is there, in no order, and every

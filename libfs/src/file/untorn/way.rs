@@ -16,6 +16,8 @@ pub enum UntornWay {
     },
     /// New blocks that replaced the old ones in one change.
     CopyOnWrite(CopyReason),
+    /// A block that held no data yet, and counts as written since the data is in it.
+    NewBlock,
     /// There was nothing to write.
     Nothing,
 }
@@ -59,6 +61,7 @@ impl fmt::Display for UntornWay {
                 "device: one written extent of {bytes} bytes, aligned, device limit {limit}"
             ),
             UntornWay::CopyOnWrite(why) => write!(f, "copy-on-write: {why}"),
+            UntornWay::NewBlock => write!(f, "new block: there was no data"),
             UntornWay::Nothing => write!(f, "nothing to write"),
         }
     }
@@ -108,28 +111,42 @@ pub(super) struct Range {
 /// Decides which way an untorn write takes: the device's own if it has one for this size
 /// and the range is one written, unshared extent that is aligned to its length on the
 /// device and inside the file; otherwise copy on write.
-pub(super) fn decide(range: &Range, device: AtomicWriteLimits) -> UntornWay {
+///
+/// On a filesystem without copy on write (`can_copy` is false) all untorn writes are single
+/// blocks. One that makes the file longer is the device's even so, as on Linux: after a
+/// power cut, what of it lies behind the old end may be missing.
+pub(super) fn decide(range: &Range, device: AtomicWriteLimits, can_copy: bool) -> UntornWay {
+    let by_device = UntornWay::Device { bytes: range.bytes, limit: device.unit_max };
+    match reason_to_copy(range, device) {
+        None => by_device,
+        Some(reason) if can_copy => UntornWay::CopyOnWrite(reason),
+        Some(CopyReason::Hole | CopyReason::Unwritten) => UntornWay::NewBlock,
+        Some(_) => by_device,
+    }
+}
+
+/// The first condition of the device's own way that does not hold.
+fn reason_to_copy(range: &Range, device: AtomicWriteLimits) -> Option<CopyReason> {
     let Range { bytes, device_offset, .. } = *range;
-    let reason = if device.unit_max == 0 {
-        CopyReason::NoDeviceSupport
+    if device.unit_max == 0 {
+        Some(CopyReason::NoDeviceSupport)
     } else if bytes < device.unit_min.into() || bytes > device.unit_max.into() {
-        CopyReason::DeviceLimits { bytes, limits: device }
-    } else if range.grows {
-        CopyReason::Growth
+        Some(CopyReason::DeviceLimits { bytes, limits: device })
     } else if range.hole {
-        CopyReason::Hole
+        Some(CopyReason::Hole)
     } else if range.unwritten {
-        CopyReason::Unwritten
+        Some(CopyReason::Unwritten)
+    } else if range.grows {
+        Some(CopyReason::Growth)
     } else if range.extents != 1 {
-        CopyReason::Extents(range.extents)
+        Some(CopyReason::Extents(range.extents))
     } else if range.shared {
-        CopyReason::Shared
+        Some(CopyReason::Shared)
     } else if !device_offset.is_multiple_of(bytes) {
-        CopyReason::Misaligned { device_offset, bytes }
+        Some(CopyReason::Misaligned { device_offset, bytes })
     } else {
-        return UntornWay::Device { bytes, limit: device.unit_max };
-    };
-    UntornWay::CopyOnWrite(reason)
+        None
+    }
 }
 
 #[cfg(test)]
@@ -149,7 +166,7 @@ mod tests {
     };
 
     fn words(range: Range, device: AtomicWriteLimits) -> String {
-        decide(&range, device).to_string()
+        decide(&range, device, true).to_string()
     }
 
     #[test]
@@ -160,7 +177,7 @@ mod tests {
         );
         for bytes in [4096, 65536] {
             let range = Range { bytes, ..GOOD };
-            assert_eq!(decide(&range, DEVICE), UntornWay::Device { bytes, limit: 65536 });
+            assert_eq!(decide(&range, DEVICE, true), UntornWay::Device { bytes, limit: 65536 });
         }
     }
 
@@ -192,5 +209,20 @@ mod tests {
             words(GOOD, AtomicWriteLimits::default()),
             "copy-on-write: the device has no untorn writes"
         );
+    }
+    #[test]
+    fn without_copy_on_write_single_blocks_go_in_place() {
+        let block = Range { bytes: 4096, ..GOOD };
+        let by_device = UntornWay::Device { bytes: 4096, limit: 65536 };
+        for (range, way) in [
+            (block, by_device),
+            (Range { grows: true, ..block }, by_device),
+            (Range { hole: true, extents: 0, ..block }, UntornWay::NewBlock),
+            (Range { hole: true, extents: 0, grows: true, ..block }, UntornWay::NewBlock),
+            (Range { unwritten: true, ..block }, UntornWay::NewBlock),
+        ] {
+            assert_eq!(decide(&range, DEVICE, false), way, "{range:?}");
+        }
+        assert_eq!(UntornWay::NewBlock.to_string(), "new block: there was no data");
     }
 }
