@@ -74,7 +74,7 @@ struct Options {
     /// Expert mode: allow commands that can damage or stop a filesystem
     #[arg(short = 'x')]
     expert: bool,
-    /// Permissions of a file that is created, in octal
+    /// Permissions of a file that is created, octal with a leading 0
     #[arg(short = 'm', value_name = "MODE", default_value = "0600")]
     mode: String,
     /// Name to show in the prompt
@@ -142,6 +142,7 @@ fn run(options: &Options, lines: &[Line]) -> anyhow::Result<u8> {
             }
         });
     }
+    let Some(mode) = commands::permissions(&options.mode) else { return Ok(1) };
     let mut session = Session::new(target, options.expert);
     let flags = OpenFlags {
         create: options.create,
@@ -156,11 +157,11 @@ fn run(options: &Options, lines: &[Line]) -> anyhow::Result<u8> {
         no_follow: options.no_follow,
         realtime: options.realtime,
         staged: false,
-        mode: commands::octal(&options.mode),
+        mode,
     };
     for path in &options.paths {
-        if let Err(error) = session.open_file(path, flags) {
-            eprintln!("{path}: {}", commands::reason(&error));
+        if let Err(error) = commands::open_file(&mut session, path, flags) {
+            eprintln!("{error}");
             session.close()?;
             return Ok(1);
         }

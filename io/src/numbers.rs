@@ -1,5 +1,6 @@
 //! Numbers as users write them, and amounts and rates as xfs_io prints them.
 
+use std::num::IntErrorKind;
 use std::time::Duration;
 
 /// Block and sector size behind the suffixes `b` and `s`, in bytes.
@@ -10,8 +11,9 @@ pub struct Units {
 }
 
 /// Parses a number with an optional binary suffix: b(locks), s(ectors), k, m, g, t, p, e.
-/// Hexadecimal (0x), octal (0) and a sign are understood. `None` for anything else, and for
-/// what does not fit.
+/// Hexadecimal (0x), octal (0) and a sign are understood. Digits for more than fits stand for
+/// the largest number, as strtoll(3) has it. `None` for anything else, and for a suffix that
+/// makes too much of a number.
 pub fn parse(text: &str, units: Units) -> Option<i64> {
     let (negative, text) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
@@ -25,7 +27,10 @@ pub fn parse(text: &str, units: Units) -> Option<i64> {
     };
     let end = digits.find(|c: char| !c.is_digit(radix)).unwrap_or(digits.len());
     let (digits, suffix) = digits.split_at(end);
-    let value = i64::from_str_radix(digits, radix).ok()?;
+    let value = match i64::from_str_radix(digits, radix) {
+        Err(error) if *error.kind() == IntErrorKind::PosOverflow => i64::MAX,
+        value => value.ok()?,
+    };
     let scale = match suffix.to_ascii_lowercase().as_str() {
         "" => 1,
         "b" => i64::try_from(units.block).ok()?,
@@ -96,6 +101,7 @@ mod tests {
         assert_eq!(parse("010", UNITS), Some(8));
         assert_eq!(parse("0", UNITS), Some(0));
         assert_eq!(parse("-5", UNITS), Some(-5));
+        assert_eq!(parse("99999999999999999999", UNITS), Some(i64::MAX));
         for bad in ["", "-", "5z", "5kk", "08", "x", "16e9", "9e", "k"] {
             assert_eq!(parse(bad, UNITS), None, "{bad}");
         }

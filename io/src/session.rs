@@ -30,8 +30,14 @@ pub struct Update {
 }
 
 impl OpenFile {
-    /// "non-sync,non-direct,read-write" and so on, as `file` and `stat` print it.
+    /// "non-sync,non-direct,read-write" and so on, as `file` prints it.
     pub fn describe_flags(&self) -> String {
+        let no_follow = if self.flags.no_follow { ",nofollow" } else { "" };
+        self.describe_access() + no_follow
+    }
+
+    /// The same without what was only for opening, as `stat` prints it.
+    pub fn describe_access(&self) -> String {
         let flags = &self.flags;
         let optional = [
             (flags.realtime, ",real-time"),
@@ -39,7 +45,6 @@ impl OpenFile {
             (flags.nonblocking, ",non-block"),
             (flags.temporary, ",tmpfile"),
             (flags.path_only, ",path"),
-            (flags.no_follow, ",nofollow"),
             (flags.staged, ",staged"),
         ];
         let mut words = format!(
@@ -119,18 +124,18 @@ impl Session {
     /// Opens (or creates) a file and makes it the current one.
     pub fn open_file(&mut self, path: &str, flags: OpenFlags) -> Result<()> {
         let handle = self.target.open(path, &flags)?;
-        let foreign = self.target.geometry(handle).is_none();
+        let foreign = !flags.path_only && self.target.geometry(handle).is_none();
         self.files.push(OpenFile { path: path.to_string(), handle, flags, foreign, update: None });
         self.current = self.files.len() - 1;
         Ok(())
     }
 
-    /// Closes the current file; the one before it becomes current.
+    /// Closes the current file; the one behind it becomes current.
     pub fn close_file(&mut self) -> anyhow::Result<()> {
         if self.current < self.files.len() {
             let file = self.files.remove(self.current);
+            self.current = self.current.min(self.files.len().saturating_sub(1));
             self.target.close(file.handle)?;
-            self.current = self.current.saturating_sub(1);
         }
         Ok(())
     }

@@ -60,7 +60,7 @@ impl Plan {
     pub fn parse(
         session: &mut Session,
         flags: &Flags,
-        range: [&str; 2],
+        range: [u64; 2],
         block: Option<u64>,
     ) -> anyhow::Result<Self> {
         let given = match flags.value('b') {
@@ -77,8 +77,7 @@ impl Plan {
             };
         }
         let seed = seed(flags.value('Z').unwrap_or("0"))?;
-        let offset = session.number(range[0], "offset")?;
-        let length = session.number(range[1], "length")?;
+        let [offset, length] = range;
         let block = given.or(block).unwrap_or(4096);
         let vectors = session.vectors;
         let largest = LARGEST / vectors.max(1) as u64;
@@ -166,8 +165,17 @@ fn complain<T>(words: String) -> anyhow::Result<T> {
     Err(Complaint(words).into())
 }
 
-/// A seed as strtoul(3) reads it: as far as the digits go.
+/// A seed, or the complaint that it is none.
 pub fn seed(text: &str) -> anyhow::Result<u32> {
+    match unsigned(text) {
+        Some(value) => Ok(value as u32),
+        None => complain(format!("non-numeric seed -- {text}")),
+    }
+}
+
+/// A number as strtoul(3) reads it: as far as the digits go, a negative one wrapped around.
+/// `None` if there are no digits.
+pub fn unsigned(text: &str) -> Option<u64> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text),
@@ -178,11 +186,8 @@ pub fn seed(text: &str) -> anyhow::Result<u32> {
         _ => (digits, 10),
     };
     let end = digits.find(|c: char| !c.is_digit(radix)).unwrap_or(digits.len());
-    match u64::from_str_radix(&digits[..end], radix) {
-        Ok(value) if negative => Ok((value as u32).wrapping_neg()),
-        Ok(value) => Ok(value as u32),
-        Err(_) => complain(format!("non-numeric seed -- {text}")),
-    }
+    let value = u64::from_str_radix(&digits[..end], radix).ok()?;
+    Some(if negative { value.wrapping_neg() } else { value })
 }
 
 /// Cuts a buffer into vectors of these lengths.

@@ -79,7 +79,8 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
 
 /// `first..last` of a range.
 pub fn range(start: u64, len: u64) -> String {
-    format!("{start}..{}", (start + len).saturating_sub(1))
+    // Nothing at all is shown as [0..-1].
+    format!("{start}..{}", (start + len) as i64 - 1)
 }
 
 /// One extent a line; shared with fiemap.

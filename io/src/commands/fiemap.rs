@@ -75,7 +75,7 @@ fn rows(found: &[FiemapExtent], start: u64, end: u64) -> Vec<(Extent, u32)> {
     }
     let hole = |from: u64, to: u64| {
         let place = Place::Hole;
-        let (offset, length) = (from / 512, (to - from).div_ceil(512));
+        let (offset, length) = (from / 512, (to - from) / 512);
         (Extent { offset, length, place, unwritten: false, shared: false }, 0)
     };
     let mut at = start;

@@ -37,7 +37,7 @@ mod walk;
 
 use libfs::Error;
 
-pub use open::octal;
+pub use open::{open_file, permissions};
 
 use crate::session::{Complaint, Session};
 

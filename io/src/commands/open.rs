@@ -1,8 +1,11 @@
 //! open: add a file to the table.
 
-use super::{Command, Flags, Named, Scope, stat};
+use libfs::Errno;
+
+use super::{Command, Failed, Flags, Scope, stat};
 use crate::session::Session;
 use crate::target::OpenFlags;
+use crate::transfer;
 
 pub const COMMAND: Command = Command {
     name: "open",
@@ -20,7 +23,7 @@ pub const COMMAND: Command = Command {
  -a -- every write goes to the end of the file (O_APPEND)
  -d -- direct I/O, past the page cache (O_DIRECT)
  -f -- create the file if it does not exist (O_CREAT)
- -m -- permissions of a file that is created, in octal (default 0600)
+ -m -- permissions of a file that is created (default 0600)
  -n -- do not wait (O_NONBLOCK)
  -r -- open for reading only (O_RDONLY)
  -s -- every write is durable when it returns (O_SYNC)
@@ -46,7 +49,10 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     let [path] = flags.rest.as_slice() else {
         return Err(super::UsageError(&COMMAND).into());
     };
-    let mode = octal(flags.value('m').unwrap_or("0600"));
+    let Some(mode) = permissions(flags.value('m').unwrap_or("0600")) else {
+        session.exit_code = 1;
+        return Ok(());
+    };
     let open = OpenFlags {
         create: flags.has('f'),
         truncate: flags.has('t'),
@@ -62,22 +68,47 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
         staged: flags.has('A'),
         mode,
     };
-    anyhow::ensure!(!(open.temporary && open.read_only), "-T and -r options are incompatible");
+    if let Some(complaint) = contradiction(&open) {
+        // This ends the run, as in xfsprogs.
+        session.quit = true;
+        anyhow::bail!(complaint);
+    }
+    open_file(session, path, open)
+}
+
+/// Why these flags cannot go together.
+fn contradiction(open: &OpenFlags) -> Option<&'static str> {
+    if open.temporary && open.read_only {
+        return Some("-T and -r options are incompatible");
+    }
     let reference = OpenFlags {
         path_only: open.path_only,
         no_follow: open.no_follow,
-        mode,
+        mode: open.mode,
         ..Default::default()
     };
-    anyhow::ensure!(
-        !(open.path_only || open.no_follow) || open == reference,
-        "-P and -L are incompatible with the other options"
-    );
-    session.open_file(path, open).named(path)
+    if (open.path_only || open.no_follow) && *open != reference {
+        return Some("-P and -L are incompatible with the other options");
+    }
+    None
 }
 
-/// Permissions in octal, as far as the digits go.
-pub fn octal(text: &str) -> u16 {
-    let end = text.find(|c: char| !c.is_digit(8)).unwrap_or(text.len());
-    u16::from_str_radix(&text[..end], 8).unwrap_or(0)
+/// Opens a file for the table; an error is under the name that xfsprogs gives it.
+pub fn open_file(session: &mut Session, path: &str, flags: OpenFlags) -> anyhow::Result<()> {
+    session.open_file(path, flags).map_err(|error| {
+        // xfsprogs looks at the path before it opens it.
+        let looked =
+            matches!(error.errno(), Errno::ENOTDIR | Errno::ENAMETOOLONG) && !flags.temporary;
+        Failed::new(if looked { "stat" } else { path }, error).into()
+    })
+}
+
+/// Permissions of a new file as strtoul(3) reads them: octal with a leading 0, hexadecimal
+/// with 0x, else decimal.
+pub fn permissions(text: &str) -> Option<u16> {
+    let mode = transfer::unsigned(text);
+    if mode.is_none() {
+        println!("non-numeric mode -- {text}");
+    }
+    mode.map(|mode| mode as u16)
 }

@@ -37,15 +37,26 @@ pub const COMMAND: Command = Command {
 fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     let flags = Flags::parse(&COMMAND, arguments, "b:BCFRquUvV:Z:")?;
     let [offset, length] = flags.rest.as_slice() else { return Err(UsageError(&COMMAND).into()) };
-    let mut plan = Plan::parse(session, &flags, [offset, length], None)?;
+    // What is no number stands for -1: an offset that the kernel refuses, a length that goes to
+    // the end of the file.
+    let offset = session.signed(offset).unwrap_or(-1);
+    let length = session.signed(length).unwrap_or(-1);
     let file = session.handle()?;
+    let length = match u64::try_from(length) {
+        Ok(length) => length,
+        Err(_) => {
+            let size = session.target.stat(file, STATX_SIZE, 0).named("fstat")?.size;
+            size.saturating_sub(offset.max(0) as u64)
+        }
+    };
+    let mut plan = Plan::parse(session, &flags, [offset as u64, length], None)?;
     let how = TransferFlags { dontcache: flags.has('U'), ..Default::default() };
     if how.dontcache && plan.vectors == 0 {
         println!("preadv2 flags require vectored I/O (-V)");
         return Err(UsageError(&COMMAND).into());
     }
     let mut buffer = Buffer::new(plan.buffer_len(), 0xab);
-    let dump = flags.has('v') && !flags.has('q');
+    let dump = flags.has('v');
     let start = Instant::now();
     let (done, ops) = match plan.order {
         Order::Forward => forward(session, file, &plan, how, &mut buffer, dump)?,
@@ -91,7 +102,12 @@ fn forward(
             break;
         }
         if dumped {
-            dump(offset, &buffer.bytes()[..got])?;
+            let mut at = 0;
+            // Each vector begins a line.
+            for piece in buffer.bytes()[..got].chunks(plan.block) {
+                dump(offset + at, piece)?;
+                at += piece.len() as u64;
+            }
         }
         done += got as u64;
         ops += 1;

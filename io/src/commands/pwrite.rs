@@ -68,7 +68,9 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
         Some((_, skip)) => skip?,
         None => 0,
     };
-    let whole = session.number(length, "length").ok().filter(|_| flags.has('O'));
+    let offset = session.number(offset, "offset")?;
+    let length = session.number(length, "length")?;
+    let whole = flags.has('O').then_some(length);
     let plan = Plan::parse(session, &flags, [offset, length], whole)?;
     let how = TransferFlags {
         dsync: flags.has('D'),
@@ -147,7 +149,7 @@ impl Pass<'_> {
             let count = self.fill(want)?;
             let bytes = self.write(self.plan.offset.wrapping_add(written), count)?;
             written += bytes;
-            ops += u64::from(bytes > 0);
+            ops += u64::from(bytes > 0 || once);
             if bytes == 0 || once || written >= self.plan.length {
                 return Ok((written, ops));
             }

@@ -63,7 +63,7 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
 /// What the file is; shared with statx, as what follows.
 pub fn print_file(file: &OpenFile, stat: &Stat) {
     println!("fd.path = \"{}\"", file.path);
-    println!("fd.flags = {}", file.describe_flags());
+    println!("fd.flags = {}", file.describe_access());
     println!("stat.ino = {}", stat.ino);
     println!("stat.type = {}", type_name(stat.mode));
     println!("stat.size = {}", stat.size);

@@ -49,6 +49,15 @@ fn failed(what: &'static str) -> impl FnOnce(rustix::io::Errno) -> Error {
     move |errno| Error::os(Errno::from_raw(errno.raw_os_error()), what)
 }
 
+/// Refuses what the kernel would, before rustix leaves out the vectors it does not take.
+fn check_vectors(count: usize) -> Result<()> {
+    const MOST: usize = 1024;
+    if count > MOST {
+        return Err(Error::os(Errno::EINVAL, "vectors"));
+    }
+    Ok(())
+}
+
 /// An offset as the kernel takes it.
 fn signed(value: u64) -> i64 {
     value as i64
@@ -156,6 +165,7 @@ impl Target for Host {
         flags: TransferFlags,
     ) -> Result<usize> {
         let fd = self.fd(file)?;
+        check_vectors(pieces.len())?;
         match pieces {
             [piece] if flags == TransferFlags::default() => {
                 rustix::io::pread(fd, &mut **piece, offset)
@@ -173,6 +183,7 @@ impl Target for Host {
         flags: TransferFlags,
     ) -> Result<Written> {
         let fd = self.fd(file)?;
+        check_vectors(pieces.len())?;
         let bytes = match pieces {
             [piece] if flags == TransferFlags::default() => rustix::io::pwrite(fd, piece, offset),
             pieces => rustix::io::pwritev2(fd, pieces, offset, transfer_flags(flags)),

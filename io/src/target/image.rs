@@ -94,7 +94,18 @@ impl Image {
     }
 
     /// The range of a clone or copy in the terms of libfs, and both files.
-    fn remap(&self, file: Handle, source: Handle, range: &Remap) -> Result<(u64, u64, CloneRange)> {
+    fn remap(
+        &mut self,
+        file: Handle,
+        source: Handle,
+        range: &Remap,
+    ) -> Result<(u64, u64, CloneRange)> {
+        for handle in [source, file] {
+            let ino = self.file(handle)?.ino;
+            if self.filesystem.stat(ino)?.mode & FORMAT == DIRECTORY {
+                return Err(Error::os(Errno::EISDIR, "sharing blocks"));
+            }
+        }
         let (source, open) = (self.readable(source)?, self.changeable(file)?);
         if open.flags.append {
             return Err(Error::os(Errno::EBADF, "the file was opened for appending"));
@@ -163,6 +174,10 @@ impl Image {
             return Err(Error::os(Errno::EINVAL, "unaligned direct I/O"));
         }
         Ok(())
+    }
+
+    fn is_regular(&mut self, ino: u64) -> Result<bool> {
+        Ok(self.filesystem.stat(ino)?.mode & FORMAT == REGULAR)
     }
 
     /// The size of a file as its opener sees it, in bytes.
@@ -316,6 +331,10 @@ impl Target for Image {
         _: TransferFlags,
     ) -> Result<usize> {
         let open = self.readable(file)?;
+        check_area(offset, pieces.iter().map(|piece| piece.len()))?;
+        if open.flags.direct && offset >= self.size(file)? && self.is_regular(open.ino)? {
+            return Ok(0);
+        }
         let mut done = 0;
         for piece in pieces {
             self.check_direct(&open, offset, piece.len())?;
@@ -340,6 +359,7 @@ impl Target for Image {
         flags: TransferFlags,
     ) -> Result<Written> {
         let open = self.writable(file, Errno::EBADF)?;
+        check_area(offset, pieces.iter().map(|piece| piece.len()))?;
         let offset = if open.flags.append { self.size(file)? } else { offset };
         let written = if flags.atomic && !open.flags.staged {
             self.write_untorn(&open, offset, pieces)?
@@ -504,6 +524,9 @@ impl Target for Image {
 
     fn direct_limits(&mut self, file: Handle) -> Result<DirectLimits> {
         let open = self.file(file)?;
+        if self.filesystem.stat(open.ino)?.mode & FORMAT != REGULAR {
+            return Ok(DirectLimits::default());
+        }
         let geometry = self.filesystem.geometry();
         let (sector, block) = (geometry.sector_size, geometry.block_size);
         // Sub-block direct writes to shared blocks would have to read: Linux wants whole blocks
@@ -533,7 +556,7 @@ impl Target for Image {
         file: Handle,
         fork: Fork,
         _unwritten: bool,
-        _delayed: bool,
+        delayed: bool,
     ) -> Result<Vec<Extent>> {
         let open = self.file(file)?;
         if fork == Fork::CopyOnWrite {
@@ -542,6 +565,16 @@ impl Target for Image {
         }
         let stat = self.filesystem.stat(open.ino)?;
         let mappings = self.filesystem.mappings(open.ino, fork == Fork::Attributes)?;
+        if mappings.is_empty() && delayed && fork == Fork::Data {
+            let hole = Extent {
+                offset: 0,
+                length: stat.size.div_ceil(512),
+                place: Place::Hole,
+                unwritten: false,
+                shared: false,
+            };
+            return Ok(vec![hole]);
+        }
         // Space behind the end is shown where it is there to stay.
         let kept = fork == Fork::Attributes || stat.xflags & XFLAGS_KEEP_SPACE != 0;
         let block = u64::from(self.filesystem.geometry().block_size);
@@ -566,6 +599,9 @@ impl Target for Image {
 
     fn fiemap(&mut self, file: Handle, request: &FiemapRequest) -> Result<Vec<FiemapExtent>> {
         let open = self.file(file)?;
+        if self.filesystem.stat(open.ino)?.mode & FORMAT != REGULAR {
+            return Err(Error::os(Errno::EOPNOTSUPP, "FIEMAP"));
+        }
         if request.length == 0 {
             return Err(Error::os(Errno::EINVAL, "FIEMAP"));
         }
@@ -605,7 +641,11 @@ impl Target for Image {
 
     fn dedupe_range(&mut self, file: Handle, source: Handle, range: &Remap) -> Result<Deduped> {
         let source = self.readable(source)?;
-        let size = self.filesystem.stat(source.ino)?.size;
+        let stat = self.filesystem.stat(source.ino)?;
+        if stat.mode & FORMAT == DIRECTORY {
+            return Err(Error::os(Errno::EISDIR, "sharing blocks"));
+        }
+        let size = stat.size;
         let end = range.source_offset.checked_add(range.length);
         if end.is_none_or(|end| end > size) {
             return Err(Error::os(Errno::EINVAL, "the range ends beyond the end of the source"));
@@ -654,6 +694,18 @@ impl Target for Image {
     fn shut_down(&mut self, _: Option<Handle>, write_log: bool) -> Result<()> {
         self.filesystem.shut_down(write_log)
     }
+}
+
+/// What the kernel refuses for any file: an offset or an end of 2^63 bytes or more, and more
+/// vectors than it takes (IOV_MAX).
+fn check_area(offset: u64, pieces: impl ExactSizeIterator<Item = usize>) -> Result<()> {
+    const MOST: usize = 1024;
+    let count = pieces.len();
+    let end = pieces.fold(offset, |end, len| end.saturating_add(len as u64));
+    if count > MOST || end > i64::MAX as u64 {
+        return Err(Error::os(Errno::EINVAL, "reading or writing"));
+    }
+    Ok(())
 }
 
 /// A time of futimens(2): seconds and nanoseconds, the current time, or `None` for one that
