@@ -7,7 +7,6 @@
 
 pub mod allocate;
 pub mod attributes;
-#[allow(dead_code, unused_imports)]
 pub(crate) mod cow;
 pub mod exchange;
 pub mod mappings;

@@ -25,6 +25,7 @@ mod allocate;
 mod attributes;
 mod clone;
 mod commit;
+mod cow;
 mod make;
 mod operations;
 mod recover;

@@ -77,24 +77,25 @@ fn is_full(mount: &Mount, error: &Error) -> bool {
 }
 
 /// The range widened to multiples of the file's hint, as far as nothing is staged there.
-fn widen(mount: &Mount, inode: InodeRef, (start, end): (u64, u64)) -> (u64, u64) {
+fn widen(mount: &Mount, inode: InodeRef, range: (u64, u64)) -> (u64, u64) {
     let hint = hint(mount, inode);
+    if hint <= 1 {
+        return range;
+    }
     let map = super::staged(mount, inode);
-    let before = map.and_then(|map| map.before(start)).map_or(0, |left| left.end());
-    let behind = map.and_then(|map| map.at_or_after(end)).map_or(u64::MAX, |next| next.offset);
-    let wide = ((start / hint * hint).max(before), end.next_multiple_of(hint).min(behind));
-    if wide.1 - wide.0 > MAX_EXTENT_BLOCKS { (start, end) } else { wide }
+    let before = map.and_then(|map| map.before(range.0)).map_or(0, |left| left.end());
+    let behind = map.and_then(|map| map.at_or_after(range.0)).map_or(u64::MAX, |next| next.offset);
+    alloc::widen(range, (before, behind), hint)
 }
 
 /// The larger of the file's two hints, in blocks.
 fn hint(mount: &Mount, inode: InodeRef) -> u64 {
     let core = &mount.inode(inode).core;
-    let own = core.flags2.contains(DiFlags2::COWEXTSIZE).then_some(u64::from(core.cowextsize));
-    let data = core.flags.contains(crate::format::inode::DiFlags::EXTSIZE);
-    let data = data.then_some(u64::from(core.extsize));
-    match own.max(data) {
-        Some(hint) if hint > 0 => hint,
-        _ => DEFAULT_HINT,
+    let own = core.flags2.contains(DiFlags2::COWEXTSIZE);
+    let own = if own { u64::from(core.cowextsize) } else { 0 };
+    match own.max(alloc::extent_size_hint(core)) {
+        0 => DEFAULT_HINT,
+        hint => hint,
     }
 }
 

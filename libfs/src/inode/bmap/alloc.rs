@@ -116,7 +116,11 @@ fn apply_hint(tp: &Transaction<'_>, request: &Request) -> Result<Request> {
 /// File blocks `start..end`, inside a hole, widened to multiples of `hint` (at least 2). If
 /// that reaches over the end of the hole, the whole moves down, if need be to the start of
 /// the hole (`xfs_bmap_extsize_align`).
-fn widen((start, end): (u64, u64), (hole_start, hole_end): (u64, u64), hint: u64) -> (u64, u64) {
+pub(crate) fn widen(
+    (start, end): (u64, u64),
+    (hole_start, hole_end): (u64, u64),
+    hint: u64,
+) -> (u64, u64) {
     let mut from = start / hint * hint;
     let most = (MAX_EXTENT_BLOCKS / hint * hint).max(1);
     let mut len = end.saturating_sub(from).min(most).next_multiple_of(hint);
