@@ -15,6 +15,10 @@ mod clone;
 mod commit;
 #[path = "peers/commit_errors.rs"]
 mod commit_errors;
+#[path = "peers/cow.rs"]
+mod cow;
+#[path = "peers/cow_crash.rs"]
+mod cow_crash;
 #[path = "peers/crash_enumeration.rs"]
 mod crash_enumeration;
 #[path = "peers/device_errors.rs"]

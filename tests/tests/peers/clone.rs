@@ -246,12 +246,12 @@ fn cases(block: u64, count: usize) -> Vec<Case> {
 
 /// What xfs_db says of one file: fields of its inode, and for each file block where it is.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Inode {
-    fields: BTreeMap<String, String>,
-    blocks: BTreeMap<u64, (u64, bool)>,
+pub struct Inode {
+    pub fields: BTreeMap<String, String>,
+    pub blocks: BTreeMap<u64, (u64, bool)>,
 }
 
-const FIELDS: [&str; 7] = [
+pub const FIELDS: [&str; 7] = [
     "core.size",
     "core.nextents",
     "core.nblocks",
@@ -262,7 +262,7 @@ const FIELDS: [&str; 7] = [
 ];
 
 /// The inodes of an image as xfs_db shows them.
-fn inodes(peers: &Peers, image: &Path, numbers: &[u64]) -> Result<Vec<Inode>> {
+pub fn inodes(peers: &Peers, image: &Path, numbers: &[u64]) -> Result<Vec<Inode>> {
     let mut found = Vec::new();
     for chunk in numbers.chunks(100) {
         let mut commands = Vec::new();
@@ -302,7 +302,7 @@ fn inode(printed: &str) -> Result<Inode> {
 }
 
 /// The records of the reference count trees.
-fn reference_counts(peers: &Peers, image: &Path) -> Result<Vec<String>> {
+pub fn reference_counts(peers: &Peers, image: &Path) -> Result<Vec<String>> {
     let mut all = Vec::new();
     for group in 0..4 {
         let group = format!("agf {group}");
