@@ -143,13 +143,16 @@ impl Arena {
         Some(self.worlds.get(world)?.root()?.join(name(index)))
     }
 
-    /// Runs `script` as case `index` in all worlds, and compares what is printed.
+    /// Runs `script` as case `index` in all worlds, and compares what is printed; returns what the
+    /// first world printed, and the failures.
     ///
     /// # Errors
     ///
     /// When a program cannot be started.
-    pub fn run(&mut self, index: usize, script: &Script) -> Result<Vec<Failure>> {
-        self.ran.push(index);
+    pub fn run(&mut self, index: usize, script: &Script) -> Result<(Transcript, Vec<Failure>)> {
+        if !self.ran.contains(&index) {
+            self.ran.push(index);
+        }
         let mut transcripts = Vec::new();
         for world in &self.worlds {
             transcripts.push(world.run(&name(index), script)?);
@@ -161,7 +164,17 @@ impl Arena {
                 failures.push(Failure { case: Some(index), world: world.kind, what });
             }
         }
-        Ok(failures)
+        Ok((transcripts.swap_remove(0), failures))
+    }
+
+    /// Runs `script` as case `index` in all worlds; what is printed and what it leaves there is not
+    /// compared.
+    ///
+    /// # Errors
+    ///
+    /// When a program cannot be started.
+    pub fn prepare(&self, index: usize, script: &Script) -> Result<()> {
+        self.worlds.iter().try_for_each(|world| world.run(&name(index), script).map(drop))
     }
 
     /// True when a world's Linux has shut its filesystem down: nothing works there any more.

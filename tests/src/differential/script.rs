@@ -47,6 +47,36 @@ impl fmt::Display for Script {
     }
 }
 
+/// A script of a list that was written by hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Case {
+    /// What it is about.
+    pub title: String,
+    /// What xfs_io 7.2 must print somewhere in it, so that the case tries what it is meant to.
+    pub reached: Vec<String>,
+    /// The commands.
+    pub script: Script,
+}
+
+/// The cases of a list: `= TITLE` begins one, `! TEXT` says what 7.2 must print, other lines
+/// are commands. Empty lines are ignored.
+pub fn cases(list: &str) -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
+    for line in list.lines().filter(|line| !line.trim().is_empty()) {
+        if let Some(title) = line.strip_prefix("= ") {
+            let (title, script) = (title.to_owned(), Script::default());
+            cases.push(Case { title, reached: Vec::new(), script });
+            continue;
+        }
+        let Some(case) = cases.last_mut() else { continue };
+        match line.strip_prefix("! ") {
+            Some(text) => case.reached.push(text.to_owned()),
+            None => case.script.commands.push(line.to_owned()),
+        }
+    }
+    cases
+}
+
 /// What one command printed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answer {
@@ -95,6 +125,15 @@ impl Transcript {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_are_read() {
+        let cases = cases("= one\n! gone\nopen -f @/a\n\n= two\nfile\nfsync\n");
+        assert_eq!(cases.len(), 2);
+        assert_eq!(cases[0].reached, ["gone"]);
+        assert_eq!(cases[1].title, "two");
+        assert_eq!(cases[1].script, Script::of(["file", "fsync"]));
+    }
 
     #[test]
     fn answers_are_told_apart_in_both_streams() {

@@ -1,9 +1,12 @@
 //! One script, three executions: xfs_io 7.2 on a mounted file, ours on a mounted file, ours on
 //! an image. They must print the same, and leave the same files.
 
+#[path = "differential/refused.rs"]
+mod refused;
+
 use tests::differential::arena::{Arena, Failure, Tally, Template};
 use tests::differential::generate;
-use tests::differential::script::Script;
+use tests::differential::script::{Answer, Case, Script, cases};
 use tests::differential::shrink::shrink;
 use tests::differential::world::Kind;
 use tests::linux;
@@ -62,7 +65,7 @@ fn random_batch(
     let mut arena = Arena::new(template, kinds).unwrap();
     let mut failures = Vec::new();
     for (index, seed) in seeds.iter().enumerate() {
-        failures.extend(arena.run(index, &generate::script(*seed, LENGTH)).unwrap());
+        failures.extend(arena.run(index, &generate::script(*seed, LENGTH)).unwrap().1);
         if arena.is_shut_down() {
             return Err(*seed);
         }
@@ -77,7 +80,7 @@ fn random_batch(
 /// What goes wrong with one script on filesystems of its own.
 fn alone(template: &Template, kinds: &[Kind], script: &Script) -> Vec<Failure> {
     let mut arena = Arena::new(template, kinds).unwrap();
-    let mut failures = arena.run(0, script).unwrap();
+    let (_, mut failures) = arena.run(0, script).unwrap();
     if arena.is_shut_down() {
         let what = "Linux shuts the filesystem down\n".to_owned();
         return vec![Failure { case: None, world: Kind::Theirs, what }];
@@ -167,7 +170,7 @@ fn differences_between_filesystems_are_found() {
         "pwrite -S 3 0 4k",
     ]);
     for case in 0..=SEEDED.len() {
-        assert!(arena.run(case, &script).unwrap().is_empty());
+        assert!(arena.run(case, &script).unwrap().1.is_empty());
     }
     for (case, command) in SEEDED.iter().enumerate() {
         let directory = arena.directory(1, case).unwrap();
@@ -180,7 +183,7 @@ fn differences_between_filesystems_are_found() {
     // What a command prints is compared as well.
     let mut arena = Arena::new(&template, &[Kind::Theirs, Kind::Theirs]).unwrap();
     std::fs::write(arena.directory(1, 0).unwrap().join("a"), "something").unwrap();
-    let failures = arena.run(0, &Script::of(["open -f @/a", "pread 0 4"])).unwrap();
+    let (_, failures) = arena.run(0, &Script::of(["open -f @/a", "pread 0 4"])).unwrap();
     assert!(failures[0].what.contains("command 1 `pread 0 4`"), "{failures:#?}");
 }
 
@@ -188,3 +191,83 @@ fn differences_between_filesystems_are_found() {
 fn two_mounted_filesystems_are_alike_to_xfsprogs() {
     random_test(&[Kind::Theirs, Kind::Theirs], 9, 60);
 }
+
+/// The worlds of the differential.
+const WORLDS: [Kind; 3] = [Kind::Theirs, Kind::OursMounted, Kind::OursImage];
+
+/// Runs the cases of a list in all worlds, on filesystems made with these mkfs.xfs options.
+fn matrix(name: &str, list: &str, size: u64, options: &[&str], kinds: &[Kind]) {
+    let Some(peers) = Peers::or_skip() else { return };
+    if !linux::host_or_skip() {
+        return;
+    }
+    let only = std::env::var("XFS_DIFFERENTIAL_CASE").unwrap_or_default();
+    let mut list = cases(list);
+    list.retain(|case| case.title.contains(&only));
+    let template = Template::new(&peers, size, options, list.len()).unwrap();
+    let mut arena = Arena::new(&template, kinds).unwrap();
+    let mut wrong = Vec::new();
+    let mut failures = Vec::new();
+    for (index, case) in list.iter().enumerate() {
+        let (transcript, differences) = arena.run(index, &case.script).unwrap();
+        assert!(!arena.is_shut_down(), "Linux does not survive `{}`", case.title);
+        let text = show(case, &transcript.answers);
+        if !only.is_empty() || std::env::var_os("XFS_DIFFERENTIAL_SHOW").is_some() {
+            say(&text);
+        }
+        for reached in case.reached.iter().filter(|reached| !text.contains(*reached)) {
+            wrong.push(format!("{}: 7.2 never prints `{reached}`:\n{text}", case.title));
+        }
+        failures.extend(differences);
+    }
+    let tally = arena.tally().to_string();
+    failures.extend(arena.finish().unwrap());
+    for failure in &failures {
+        let title = failure.case.and_then(|case| list.get(case)).map_or("?", |case| &case.title);
+        wrong.push(format!("{title}: {:?}: {}", failure.world, failure.what));
+    }
+    wrong.sort();
+    say(&format!("{name}: {} cases in {} worlds: {tally}", list.len(), kinds.len()));
+    assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// A case with its answers.
+fn show(case: &Case, answers: &[Answer]) -> String {
+    let mut text = format!("= {}\n", case.title);
+    for (index, answer) in answers.iter().enumerate() {
+        let command = case.script.commands.get(index).map_or("(end)", String::as_str);
+        text += &format!("  {command}\n{answer}");
+    }
+    text
+}
+
+macro_rules! matrix {
+    ($name:ident) => {
+        #[test]
+        fn $name() {
+            let list = include_str!(concat!("differential/", stringify!($name), ".cases"));
+            matrix(stringify!($name), list, SIZE, &[], kinds());
+        }
+    };
+}
+
+fn kinds() -> &'static [Kind] {
+    if std::env::var_os("XFS_DIFFERENTIAL_THEIRS").is_some() {
+        return &[Kind::Theirs, Kind::Theirs];
+    }
+    &WORLDS
+}
+
+matrix!(attributes);
+matrix!(copy_range);
+matrix!(dedupe);
+matrix!(exchangerange);
+matrix!(falloc);
+matrix!(funshare);
+matrix!(maps);
+matrix!(open);
+matrix!(pread);
+matrix!(pwrite);
+matrix!(reflink);
+matrix!(swapext);
+matrix!(update);
