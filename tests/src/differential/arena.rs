@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use super::generate;
 use super::script::{Answer, Script, Transcript};
 use super::state;
 use super::world::{Kind, World};
@@ -236,17 +237,19 @@ impl Arena {
             let names = state::names(&root.join(name(*case)))?;
             files.extend(names.into_iter().map(|file| (*case, file)));
         }
+        let mut questions = QUESTIONS.to_vec();
+        questions.retain(|question| !generate::is_missing(question));
         let mut script = Script::default();
         for (case, file) in &files {
             script.commands.push(format!("open -r @/{}/{file}", name(*case)));
-            script.commands.extend(QUESTIONS.map(str::to_owned));
+            script.commands.extend(questions.iter().map(|question| (*question).to_owned()));
             script.commands.push("close".to_owned());
         }
         let expected = self.worlds[0].run(".", &script)?;
         let got = self.worlds[image].run(".", &script)?;
         self.worlds[0].rest()?;
         let mut failures = Vec::new();
-        let per_file = QUESTIONS.len() + 2;
+        let per_file = questions.len() + 2;
         for (index, (case, file)) in files.iter().enumerate() {
             let range = index * per_file..(index + 1) * per_file;
             let (commands, answers) =
@@ -277,9 +280,10 @@ fn first_difference(commands: &[String], expected: &[Answer], got: &[Answer]) ->
         let (left, right) = (expected.get(index).unwrap_or(&none), got.get(index).unwrap_or(&none));
         if left != right {
             let command = commands.get(index).map_or("(end)", String::as_str);
-            return Some(format!(
-                "command {index} `{command}`\n    expected\n{left}    got\n{right}"
-            ));
+            let lines =
+                |answer: &Answer| answer.to_string().lines().map(str::to_owned).collect::<Vec<_>>();
+            let lines = state::differences(&lines(left), &lines(right), 20).join("\n    ");
+            return Some(format!("command {index} `{command}`\n    {lines}\n"));
         }
     }
     None

@@ -6,8 +6,45 @@
 use super::script::Script;
 use crate::workload::Random;
 
-/// Commands that our xfs_io does not have yet on images; the generator leaves them out.
-pub const MISSING: &[&str] = &[];
+/// Commands that our xfs_io does not have yet: scripts with them are left out, and the tests say
+/// so.
+const MISSING: &[&str] = &[
+    "cancelupdate",
+    "chattr",
+    "chproj",
+    "commitupdate",
+    "copy_range",
+    "cowextsize",
+    "dedupe",
+    "extsize",
+    "falloc",
+    "fcollapse",
+    "finsert",
+    "flink",
+    "fpunch",
+    "freesp",
+    "allocsp",
+    "funshare",
+    "fzero",
+    "lsattr",
+    "lsproj",
+    "reflink",
+    "resvsp",
+    "seek",
+    "startupdate",
+    "statx",
+    "swapext",
+    "sync_range",
+    "syncfs",
+    "sync",
+    "unresvsp",
+    "zero",
+];
+
+/// True when our xfs_io does not have the command of this line yet.
+pub fn is_missing(line: &str) -> bool {
+    MISSING.contains(&line.split(' ').next().unwrap_or_default())
+}
 
 const BLOCK: u64 = 4096;
 const NAMES: [&str; 4] = ["@/a", "@/b", "@/c", "@/d"];
@@ -84,7 +121,7 @@ pub fn script(seed: u64, commands: usize) -> Script {
     }
     while lines.len() < commands {
         let command = generator.command();
-        if !MISSING.iter().any(|missing| command.split(' ').next() == Some(missing)) {
+        if !is_missing(&command) {
             lines.extend(command.lines().map(str::to_owned));
         }
         lines.truncate(commands);
@@ -352,7 +389,9 @@ mod tests {
         assert_ne!(script(5, 50), script(6, 50));
         assert_eq!(script(5, 50).commands.len(), 50);
         let all: Vec<String> = (0..200).flat_map(|seed| script(seed, 50).commands).collect();
-        for (name, _) in CHOICES.iter().filter(|choice| choice.0 != "untorn") {
+        for (name, _) in
+            CHOICES.iter().filter(|choice| choice.0 != "untorn" && !is_missing(choice.0))
+        {
             assert!(all.iter().any(|line| line.starts_with(name)), "{name} is never drawn");
         }
     }

@@ -83,6 +83,11 @@ fn line(line: &str) -> String {
     if let Some((amount, _)) = line.split_once(" ops; ") {
         return format!("{amount} ops");
     }
+    // The table of open files: the path is padded.
+    if line.ends_with(')') && line.trim_start_matches([' ', '[']).starts_with("0") {
+        let mark = if line.starts_with('[') { "" } else { " " };
+        return mark.to_owned() + &line.split_whitespace().collect::<Vec<_>>().join(" ");
+    }
     if let [bytes, operations, _, _, _] = line.split(',').collect::<Vec<_>>()[..]
         && [bytes, operations].iter().all(|number| number.parse::<u64>().is_ok())
     {

@@ -26,14 +26,18 @@ fn judge(arena: &mut Arena, index: usize, script: &Script, reached: &[&str]) {
     for expected in reached {
         assert!(text.contains(expected), "7.2 never prints `{expected}`:\n{script}\n{text}");
     }
-    assert!(failures.is_empty(), "{script}\n{failures:#?}");
+    let what: String =
+        failures.iter().map(|failure| format!("{:?}: {}", failure.world, failure.what)).collect();
+    assert!(failures.is_empty(), "{script}\n{what}");
 }
 
 /// Ends an arena whose scripts were all alike.
 fn end(arena: Arena) {
     let tally = arena.tally().to_string();
     let failures = arena.finish().unwrap();
-    assert!(failures.is_empty(), "{failures:#?}");
+    let what: String =
+        failures.iter().map(|failure| format!("{:?}: {}", failure.world, failure.what)).collect();
+    assert!(failures.is_empty(), "{what}");
     say(&tally);
 }
 
