@@ -21,7 +21,7 @@ use crate::scratch::Scratch;
 use crate::sparse;
 
 /// Questions about each file when all cases have run, after `open -r` and before `close`.
-const QUESTIONS: [&str; 5] = ["stat", "fiemap -v", "bmap -vp", "bmap -e", "lsattr"];
+const QUESTIONS: [&str; 4] = ["stat", "fiemap -v", "bmap -vp", "lsattr"];
 
 /// A filesystem with empty directories, to copy for arenas.
 #[derive(Debug)]
@@ -67,6 +67,17 @@ pub struct Failure {
     pub world: Kind,
     /// What differs.
     pub what: String,
+}
+
+impl Failure {
+    /// What kind of failure it is: the world, and where the difference shows. Two failures of
+    /// one kind may well have one cause.
+    pub fn kind(&self) -> String {
+        let line = self.what.lines().next().unwrap_or_default();
+        let place = line.split('`').nth(1).and_then(|command| command.split(' ').next());
+        let afterwards = line.starts_with("afterwards");
+        format!("{:?} {} {}", self.world, afterwards, place.unwrap_or(line))
+    }
 }
 
 /// How many commands were run, and how many of them printed an error, by name.

@@ -6,7 +6,7 @@
 //! extents keeps the file's ranges and the flags: where on the disk an extent lies, and in
 //! how many pieces, is the allocator's business, so neighbours with the same flags are one.
 
-use super::script::{Answer, Transcript};
+use super::script::{Answer, Script, Transcript};
 
 /// Lines of `stat` and `statx` whose value says when or where, not what.
 const OWN: [&str; 11] = [
@@ -23,17 +23,17 @@ const OWN: [&str; 11] = [
     "fsxattr.nextents",
 ];
 
-/// The transcript of a run of `commands` whose directory was `base`.
+/// The transcript of a run of `script` whose directory was `base`.
 ///
 /// Linux frees a temporary file after it was closed, some time later. Until then its blocks
 /// count as shared; so from the first end of an update on, tables do not say what is shared.
-pub fn transcript(commands: &[String], transcript: &Transcript, base: &str) -> Transcript {
-    let mut sharing = true;
+pub fn transcript(script: &Script, transcript: &Transcript, base: &str) -> Transcript {
+    let mut sharing = !script.sharing_unknown;
     let mut answers = Vec::new();
     for (index, answer) in transcript.answers.iter().enumerate() {
         let text = |text: &str| self::text(&place(text, base), sharing);
         answers.push(Answer { output: text(&answer.output), errors: text(&answer.errors) });
-        let command = commands.get(index).map_or("", String::as_str);
+        let command = script.commands.get(index).map_or("", String::as_str);
         sharing &=
             !["commitupdate", "cancelupdate", "close"].iter().any(|end| command.starts_with(end));
     }
@@ -123,9 +123,7 @@ impl Table {
         }
         let Some(row) = Row::parse(line, sharing) else { return false };
         match self.rows.last_mut() {
-            Some(before)
-                if before.kind == row.kind && before.last.checked_add(1) == Some(row.first) =>
-            {
+            Some(before) if before.kind == row.kind && before.reaches(row.first) => {
                 before.last = row.last;
             }
             _ => self.rows.push(row),
@@ -142,7 +140,16 @@ impl Table {
     }
 }
 
+/// The most digits of a range that `bmap -v` has room for.
+const LONGEST: usize = 26;
+
 impl Row {
+    /// True when a row that begins at `first` continues this one. Of a row whose end is cut off
+    /// that is not known.
+    fn reaches(&self, first: u64) -> bool {
+        self.last.checked_add(1).is_none_or(|next| next == first)
+    }
+
     /// Parses `  0: [0..39]: 192..231 0 (192..231) 40 100000` in all its forms. `bmap -v` cuts
     /// off the end of a range that is too long for its column.
     fn parse(line: &str, sharing: bool) -> Option<Row> {
@@ -150,7 +157,10 @@ impl Row {
         number.parse::<u64>().ok()?;
         let (first, rest) = rest.split_once("..")?;
         let (last, rest) = match rest.split_once("]:") {
-            Some((last, rest)) => (last.parse().ok()?, rest.trim_start()),
+            Some((last, rest)) if first.len() + last.len() < LONGEST => {
+                (last.parse().ok()?, rest.trim_start())
+            }
+            Some((_, rest)) => (u64::MAX, rest.trim_start()),
             None => (u64::MAX, rest.split_once(' ')?.1.trim_start()),
         };
         let place = rest.split_whitespace().next()?;

@@ -19,6 +19,9 @@ pub struct Script {
     pub paths: Vec<String>,
     /// One command a line.
     pub commands: Vec<String>,
+    /// Leaves out of tables of extents what is shared: on mounted files that depends on which
+    /// other files Linux has written back by then.
+    pub sharing_unknown: bool,
 }
 
 impl Script {

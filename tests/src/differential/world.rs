@@ -76,7 +76,7 @@ impl World {
     pub fn run(&self, name: &str, script: &Script) -> Result<Transcript> {
         let base = self.base(name);
         let transcript = self.raw(&base, script)?;
-        Ok(normalise::transcript(&script.commands, &transcript, &base))
+        Ok(normalise::transcript(script, &transcript, &base))
     }
 
     /// Runs `script` with `base` for `@` and returns what was printed as it was printed.
