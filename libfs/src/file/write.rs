@@ -300,7 +300,7 @@ fn store_part(mount: &mut Mount, inode: InodeRef, device: u64, at: u64, data: &[
 }
 
 /// Makes bytes `from..to` read as zeros where blocks hold data; where there are none, they
-/// do already. Size and times stay.
+/// do already. Shared blocks are copied even if they hold zeros. Size and times stay.
 ///
 /// # Errors
 ///
@@ -317,13 +317,17 @@ pub(super) fn zero_written(mount: &mut Mount, inode: InodeRef, from: u64, to: u6
         let here = bytes_in(mount, found.len, at, left);
         match found.target {
             Target::Written(start) => {
+                let (_, last) = block_range(mount, at, here.min(zeros.len()));
+                let extent = Extent { offset: first, start, len: last - first, unwritten: false };
+                let (len, shared) = sharing(mount, inode, &extent)?;
+                let here = bytes_in(mount, len.max(1), at, here.min(zeros.len()));
                 let part = zeros.get(..here).unwrap_or(&zeros);
-                if reads_as_zeros(mount, inode, at, part.len())? {
+                // Linux does not look at a page before it zeroes it, so a shared block is not
+                // shared any more.
+                if !shared && reads_as_zeros(mount, inode, at, part.len())? {
                     at += part.len() as u64;
                     continue;
                 }
-                let (_, last) = block_range(mount, at, part.len());
-                let extent = Extent { offset: first, start, len: last - first, unwritten: false };
                 let written = write_written(mount, inode, extent, at, part, Growth::No)?;
                 at += written.bytes as u64;
             }
