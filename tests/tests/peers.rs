@@ -51,6 +51,8 @@ mod same_steps;
 mod space;
 #[path = "peers/staged.rs"]
 mod staged;
+#[path = "peers/temporary.rs"]
+mod temporary;
 #[path = "peers/untorn.rs"]
 mod untorn;
 #[path = "peers/untorn_crash.rs"]

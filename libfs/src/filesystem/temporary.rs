@@ -27,7 +27,7 @@ impl Filesystem {
     /// ```
     ///
     /// # Errors
-    /// ENOENT, ENOTDIR, ENOSPC.
+    /// ENOENT, ENOTDIR, EPERM for an immutable directory, ENOSPC.
     pub fn create_temporary(&mut self, directory: &str, permissions: u16) -> Result<u64> {
         self.start();
         let dir = namespace::resolve(&mut self.mount, directory.as_bytes(), true)?;
@@ -42,7 +42,8 @@ impl Filesystem {
     /// Gives the file `ino` the (further or first) name `path`.
     ///
     /// # Errors
-    /// EEXIST, ENOENT, ENOTDIR, EPERM for directories, EMLINK, ENOSPC.
+    /// EEXIST, ENOENT, ENOTDIR; ENOENT for a file that lost its last name; EPERM for
+    /// directories and for what is immutable or append-only; EXDEV, EMLINK, ENOSPC.
     pub fn link_ino(&mut self, ino: u64, path: &str) -> Result<()> {
         let (dir, name) = self.parent(path)?;
         let inode = self.mount.iget(ino)?;

@@ -79,6 +79,9 @@ pub struct Inode {
     /// How many of those were opened for writing while the flags allowed it: they may go on
     /// when the file becomes immutable or append-only.
     pub writers: u32,
+    /// It was made without a name and never had one, so it may get one. Other files without
+    /// names are on their way out.
+    pub nameable: bool,
 }
 
 impl Inode {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use anyhow::{Context, Result, ensure};
 use libfs::device::{FaultDevice, FaultRule, FileDevice};
 use libfs::file::exchange::{ExchangeFlags, Freshness};
-use libfs::filesystem::{ExchangeRange, Filesystem};
+use libfs::filesystem::{CloneRange, ExchangeRange, Filesystem};
 use libfs::{Errno, Error};
 use tests::all_or_nothing::{self, Experiment, State, contents, on_image, open, plain};
 use tests::enumerate::Random;
@@ -228,43 +228,106 @@ fn a_write_that_fails_half_way_is_seen() -> Result<()> {
     Ok(())
 }
 
-/// A file is written without a name and then gets one: it is there whole or not at all, and
-/// nothing of it stays behind.
-#[test]
-fn a_temporary_file_is_named_or_gone_at_every_power_cut() -> Result<()> {
-    let Some(peers) = Peers::or_skip() else { return Ok(()) };
-    let Some(linux) = Linux::or_skip(&peers) else { return Ok(()) };
-    let data: Vec<u8> = (0..70_000).map(|i| (i / 300) as u8).collect();
-    let mut said = Vec::new();
-    for (every_step, samples) in [(false, 20), (true, 2)] {
+const BLOCK: usize = 4096;
+
+/// An update of the file: its size afterwards, and blocks that change.
+struct Update {
+    size: usize,
+    blocks: &'static [usize],
+    /// Made in a clone of the file, which is committed whole; else in an empty file, of which
+    /// only what was written is committed.
+    cloned: bool,
+}
+
+const OLD_SIZE: usize = 30 * BLOCK + 100;
+
+impl Update {
+    fn old() -> Vec<u8> {
+        (0..OLD_SIZE).map(|i| (i / 1000) as u8).collect()
+    }
+
+    fn new(&self) -> Vec<u8> {
+        let mut data = Self::old();
+        data.resize(self.size, 0);
+        for &block in self.blocks {
+            data[block * BLOCK..(block + 1) * BLOCK].fill(0xaa);
+        }
+        data
+    }
+
+    fn commit(&self, filesystem: &mut Filesystem) -> Result<()> {
+        let file = filesystem.lookup("/file")?;
+        let fresh = filesystem.start_commit(file)?;
+        let own = filesystem.create_temporary("/", 0o600)?;
+        if self.cloned {
+            filesystem.clone_range(file, own, &CloneRange::default())?;
+        }
+        filesystem.truncate(own, self.size as u64)?;
+        for &block in self.blocks {
+            filesystem.write(own, (block * BLOCK) as u64, &[0xaa; BLOCK])?;
+        }
+        // What was only prepared shows nobody anything, even if it is durable.
+        filesystem.sync()?;
+        let flags = if self.cloned { ExchangeFlags::TO_EOF } else { ExchangeFlags::FILE1_WRITTEN };
+        let length = if self.cloned { 0 } else { self.size as u64 };
+        let range = ExchangeRange { length, flags, ..ExchangeRange::default() };
+        filesystem.commit_range(own, file, &range, &fresh)?;
+        Ok(filesystem.release(own)?)
+    }
+
+    fn look(&self, filesystem: &mut Filesystem) -> Result<State> {
+        let found = contents(filesystem, "/file")?;
+        if found == Self::old() {
+            return Ok(State::Old);
+        }
+        ensure!(found == self.new(), "the file is neither old nor new");
+        Ok(State::New)
+    }
+
+    fn cut_everywhere(&self, every_step: bool, samples: usize) -> Result<()> {
+        let Some(peers) = Peers::or_skip() else { return Ok(()) };
+        let Some(linux) = Linux::or_skip(&peers) else { return Ok(()) };
         let experiment = Experiment {
             mkfs: &[],
             size: Experiment::SIZE,
             prepare: &|image| {
-                on_image(image, |fs| Ok(fs.make_directory("/dir", 0o755).map(drop)?))
+                on_image(image, |filesystem| {
+                    let file = filesystem.create("/file", 0o644)?;
+                    Ok(filesystem.write(file, 0, &Self::old())?)
+                })
             },
             device: &plain,
-            act: &|filesystem| {
-                let file = filesystem.create_temporary("/dir", 0o644)?;
-                filesystem.write(file, 0, &data)?;
-                filesystem.sync()?;
-                filesystem.link_ino(file, "/dir/name")?;
-                Ok(filesystem.release(file)?)
-            },
-            look: &|filesystem| match filesystem.lookup("/dir/name") {
-                Err(error) if error.errno() == Errno::ENOENT => Ok(State::Old),
-                _ => {
-                    ensure!(contents(filesystem, "/dir/name")? == data, "not all is there");
-                    Ok(State::New)
-                }
-            },
+            act: &|filesystem| self.commit(filesystem),
+            look: &|filesystem| self.look(filesystem),
             every_step,
             samples,
-            judged: 10,
+            judged: 8,
             seed: SEED,
         };
-        said.push(all_or_nothing::run(&peers, &linux, &experiment)?.to_string());
+        say(&all_or_nothing::run(&peers, &linux, &experiment)?.to_string());
+        Ok(())
     }
-    say(&said.join("\n"));
-    Ok(())
+}
+
+/// Blocks that independent rows are in.
+const ROWS: Update = Update { size: OLD_SIZE, blocks: &[0, 3, 4, 11, 20, 29], cloned: false };
+const GROWN: Update = Update { size: 34 * BLOCK + 7, blocks: &[1, 5, 6, 30, 33], cloned: true };
+const SHRUNK: Update = Update { size: 17 * BLOCK + 7, blocks: &[1, 5, 16], cloned: true };
+
+#[test]
+fn a_commit_of_rows_is_all_or_nothing_at_every_power_cut() -> Result<()> {
+    ROWS.cut_everywhere(false, 20)?;
+    ROWS.cut_everywhere(true, 2)
+}
+
+#[test]
+fn a_commit_of_a_grown_clone_is_all_or_nothing_at_every_power_cut() -> Result<()> {
+    GROWN.cut_everywhere(false, 20)?;
+    GROWN.cut_everywhere(true, 2)
+}
+
+#[test]
+fn a_commit_of_a_shrunk_clone_is_all_or_nothing_at_every_power_cut() -> Result<()> {
+    SHRUNK.cut_everywhere(false, 20)?;
+    SHRUNK.cut_everywhere(true, 2)
 }

@@ -9,18 +9,22 @@ use crate::inode::{InodeRef, WhichFork, unlinked};
 use crate::mount::Mount;
 use crate::{Errno, Result, dir, parent};
 
-/// Gives `inode`, which is no directory, the name `name` in `dir`. An open file without
-/// names gets its first one.
+/// Gives `inode`, which is no directory, the name `name` in `dir`. A file that was made
+/// without a name gets its first one; one that lost its last name gets no other.
 ///
 /// # Errors
-/// EEXIST, EPERM for a directory and what is immutable or append-only, EMLINK, EXDEV for a
-/// directory of another project, ENOSPC; errors of reading and writing metadata.
+/// EEXIST, EPERM for a directory and what is immutable or append-only, ENOENT for a file that
+/// was removed, EMLINK, EXDEV for a directory of another project, ENOSPC; errors of reading and
+/// writing metadata.
 pub fn link(mount: &mut Mount, inode: InodeRef, dir: InodeRef, name: &[u8]) -> Result<()> {
     check_new(mount, dir, name)?;
     check_changeable(mount, inode)?;
     let core = &mount.inode(inode).core;
     if core.is_dir() {
         return Err(name_error(Errno::EPERM, name));
+    }
+    if core.nlink == 0 && !mount.inode(inode).nameable {
+        return Err(name_error(Errno::ENOENT, name));
     }
     if core.nlink >= MAX_LINKS {
         return Err(name_error(Errno::EMLINK, name));
@@ -37,6 +41,7 @@ pub fn link(mount: &mut Mount, inode: InodeRef, dir: InodeRef, name: &[u8]) -> R
     }
     if tp.inode(inode).core.nlink == 0 {
         unlinked::remove(&mut tp, inode)?;
+        tp.inode_mut(inode).nameable = false;
     }
     let (ino, ftype) = (tp.inode(inode).ino, ftype_of(&tp, inode));
     dir::add(&mut tp, dir, name, ino, ftype)?;

@@ -16,15 +16,11 @@ use crate::transaction::Transaction;
 /// [`super::link`] gives it a name. The caller holds it, else the next release frees it.
 ///
 /// # Errors
-/// ENOTDIR if `dir` is none; ENOENT if it is being removed; EPERM if it is immutable; ENOSPC; errors of reading and
-/// writing metadata.
+/// ENOTDIR if `dir` is none; EPERM if it is immutable; ENOSPC; errors of reading and writing
+/// metadata.
 pub fn create_temporary(mount: &mut Mount, dir: InodeRef, new: &NewFile) -> Result<InodeRef> {
-    let parent = &mount.inode(dir).core;
-    if !parent.is_dir() {
+    if !mount.inode(dir).core.is_dir() {
         return Err(super::name_error(crate::Errno::ENOTDIR, b"O_TMPFILE"));
-    }
-    if parent.nlink == 0 {
-        return Err(super::name_error(crate::Errno::ENOENT, b"O_TMPFILE"));
     }
     check_may_add(mount, dir)?;
     let blocks = inode_alloc::blocks_to_allocate(&mount.geo);
@@ -40,6 +36,7 @@ pub fn create_temporary(mount: &mut Mount, dir: InodeRef, new: &NewFile) -> Resu
         with_attributes: false,
     };
     let inode = inode_create::create(&mut tp, &request)?;
+    tp.inode_mut(inode).nameable = true;
     unlinked::add(&mut tp, inode)?;
     tp.commit()?;
     Ok(inode)
