@@ -686,9 +686,8 @@ impl Target for Image {
     }
 
     fn swap_extents(&mut self, file: Handle, donor: Handle) -> Result<()> {
-        self.changeable(file)?;
-        self.changeable(donor)?;
-        unsupported("SWAPEXT")
+        let (target, donor) = (self.changeable(file)?, self.changeable(donor)?);
+        self.filesystem.swap_extents(target.ino, donor.ino)
     }
 
     fn shut_down(&mut self, _: Option<Handle>, write_log: bool) -> Result<()> {

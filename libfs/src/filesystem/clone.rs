@@ -1,7 +1,8 @@
-//! Sharing blocks between files.
+//! Sharing blocks between files, and exchanging all of them.
 
 use super::Filesystem;
 use crate::Result;
+use crate::file::exchange;
 pub use crate::file::remap::Dedupe;
 use crate::file::remap::{self, RemapRequest};
 
@@ -63,6 +64,17 @@ impl Filesystem {
     pub fn copy_range(&mut self, source: u64, target: u64, range: &CloneRange) -> Result<u64> {
         let request = self.remap_request(source, target, range)?;
         remap::copy_range(&mut self.mount, &request)
+    }
+
+    /// Lets `target` and `donor`, which have the same size, exchange all their extents
+    /// (`XFS_IOC_SWAPEXT`).
+    ///
+    /// # Errors
+    /// As [`exchange::swap_extents`].
+    pub fn swap_extents(&mut self, target: u64, donor: u64) -> Result<()> {
+        let target = self.inode(target)?;
+        let donor = self.mount.iget(donor)?;
+        exchange::swap_extents(&mut self.mount, target, donor)
     }
 
     fn remap_request(

@@ -448,3 +448,205 @@ fn requests_without_reverse_mappings_end_as_on_linux() -> Result<()> {
 fn requests_without_reference_counts_end_as_on_linux() -> Result<()> {
     matrix(&["-m", "reflink=0"], 4096, 300)
 }
+
+/// Sequences of writes, truncations, clones, deduplications and copies on a few files, by both.
+fn random_sequences(options: &[&str], block: u64, seed: u64, steps: usize) -> Result<()> {
+    let Some(peers) = Peers::or_skip() else { return Ok(()) };
+    if !linux::host_or_skip() {
+        return Ok(());
+    }
+    let scratch = Scratch::new()?;
+    let (image, ours) = (scratch.path("image"), scratch.path("ours"));
+    peers.mkfs(&image, IMAGE, options)?;
+    linux::mount(&image, |root| Ok((0..4).try_for_each(|i| fs::write(root.join(name(i)), ""))?))?;
+    sparse::copy(&image, &ours)?;
+    let mut filesystem = open(&ours)?;
+    let mut done = BTreeMap::new();
+    linux::mount(&image, |root| {
+        let mut random = Random(seed);
+        for step in 0..steps {
+            let at = format!("seed {seed:#x}, step {step}");
+            let word = one_step(&peers, root, &mut filesystem, block, &mut random).context(at)?;
+            *done.entry(word).or_insert(0) += 1;
+        }
+        Ok(())
+    })?;
+    filesystem.close()?;
+    drop(filesystem);
+    peers.assert_clean(&ours);
+    let manifest = linux::mount(&image, Manifest::of)?;
+    manifest.assert_same(&linux::mount(&ours, Manifest::of)?);
+    let (theirs, us) = (shared_blocks(&image)?, shared_blocks(&ours)?);
+    ensure!(theirs == us, "seed {seed:#x}: shared on Linux {theirs:?}, here {us:?}");
+    ensure!(theirs.len() > 10, "hardly anything is shared: {theirs:?}");
+    say(&format!("{options:?}: {done:?}, {} blocks shared", theirs.len()));
+    Ok(())
+}
+
+fn name(file: usize) -> String {
+    format!("file{file}")
+}
+
+/// Does one thing on both and compares how it ends.
+fn one_step(
+    peers: &Peers,
+    root: &Path,
+    filesystem: &mut Filesystem,
+    block: u64,
+    random: &mut Random,
+) -> Result<&'static str> {
+    let mut below = |limit: u64| random.below(limit as usize) as u64;
+    let (source, target) = (name(below(4) as usize), name(below(4) as usize));
+    let path = root.join(&target);
+    let ino = filesystem.lookup(&format!("/{target}"))?;
+    match below(8) {
+        0..3 => {
+            let (offset, len) = (below(48 * block), below(12 * block) + 1);
+            let data = bytes(below(3) as u8, len);
+            OpenOptions::new().write(true).open(path)?.write_all_at(&data, offset)?;
+            filesystem.write(ino, offset, &data)?;
+            Ok("write")
+        }
+        3 => {
+            let size = below(64 * block);
+            OpenOptions::new().write(true).open(path)?.set_len(size)?;
+            filesystem.truncate(ino, size)?;
+            Ok("truncate")
+        }
+        which => {
+            let (how, word) = match which {
+                4 | 5 => (How::Clone, "clone"),
+                6 => (How::Dedupe, "dedupe"),
+                _ => (How::Copy, "copy"),
+            };
+            let mut range = CloneRange {
+                source_offset: below(32) * block,
+                target_offset: below(32) * block,
+                length: below(16) * block,
+            };
+            if how == How::Dedupe {
+                range.target_offset = range.source_offset;
+            }
+            if how == How::Copy && below(2) == 0 {
+                range.source_offset += below(block);
+                range.length += below(block);
+            }
+            let request = Request { how, source, target, range };
+            let linux = request.by_linux(peers, root)?;
+            let us = request.by_us(filesystem)?;
+            ensure!(linux == us, "{request:?}: Linux {linux:?}, we {us:?}");
+            Ok(if matches!(us, Outcome::Refused(_) | Outcome::Differs) { "refused" } else { word })
+        }
+    }
+}
+
+/// Which blocks of which files are shared.
+fn shared_blocks(image: &Path) -> Result<Vec<(usize, u64)>> {
+    let mut filesystem = open(image)?;
+    let units = u64::from(filesystem.geometry().block_size) / 512;
+    let mut shared = Vec::new();
+    for file in 0..4 {
+        let ino = filesystem.lookup(&format!("/{}", name(file)))?;
+        for mapping in filesystem.mappings(ino, false)?.iter().filter(|mapping| mapping.shared) {
+            let blocks = mapping.offset / units..(mapping.offset + mapping.len) / units;
+            shared.extend(blocks.map(|block| (file, block)));
+        }
+    }
+    filesystem.close()?;
+    Ok(shared)
+}
+
+#[test]
+fn random_sequences_end_as_on_linux() -> Result<()> {
+    random_sequences(&[], 4096, 0xc10e_0002, 250)?;
+    random_sequences(&["-b", "size=1k"], 1024, 0xc10e_0003, 250)?;
+    random_sequences(&["-m", "rmapbt=0"], 4096, 0xc10e_0004, 250)
+}
+
+/// Every pair of files whose extents can, or cannot, be exchanged as a whole.
+fn swaps(options: &[&str], block: u64) -> Result<()> {
+    let Some(peers) = Peers::or_skip() else { return Ok(()) };
+    if !linux::host_or_skip() {
+        return Ok(());
+    }
+    let scratch = Scratch::new()?;
+    let (image, ours) = (scratch.path("image"), scratch.path("ours"));
+    peers.mkfs(&image, IMAGE, options)?;
+    // Numbers of one-block extents, sizes in blocks, whether extended attributes take room.
+    let files = [(0, 0), (1, 40), (12, 40), (18, 40), (20, 41), (300, 600)];
+    let mut pairs = Vec::new();
+    linux::mount(&image, |root| {
+        for one in 0..files.len() {
+            for two in 0..files.len() {
+                for attributes in [false, true] {
+                    let pair = format!("{one}-{two}-{attributes}");
+                    let both = [(files[one], 1u8, "a"), (files[two], 7, "b")];
+                    for ((extents, size), fill, end) in both {
+                        let path = root.join(format!("{pair}{end}"));
+                        let file = File::create(&path)?;
+                        if attributes && end == "a" {
+                            rustix::fs::setxattr(
+                                &path,
+                                "user.a",
+                                &[1; 200],
+                                rustix::fs::XattrFlags::empty(),
+                            )?;
+                        }
+                        for i in 0..extents {
+                            let data = vec![fill.wrapping_add(i as u8) | 1; block as usize];
+                            file.write_all_at(&data, 2 * i * block)?;
+                        }
+                        file.set_len(size * block)?;
+                    }
+                    pairs.push(pair);
+                }
+            }
+        }
+        Ok(())
+    })?;
+    sparse::copy(&image, &ours)?;
+    let errors = [("Bad address", Errno::EFAULT), ("Invalid argument", Errno::EINVAL)];
+    let by_linux: Vec<Option<Errno>> = linux::mount(&image, |root| {
+        let swap = |pair: &String| {
+            let line = format!("swapext {}", root.join(format!("{pair}b")).display());
+            let output =
+                peers.output("xfs_io", ["-c", &line, &format!("{}/{pair}a", root.display())])?;
+            let said = String::from_utf8_lossy(&output.stderr).trim_end().to_owned();
+            if said.is_empty() {
+                return Ok(None);
+            }
+            let found = errors.iter().find(|(words, _)| said.ends_with(words));
+            found.map(|(_, errno)| Some(*errno)).with_context(|| said.clone())
+        };
+        pairs.iter().map(swap).collect()
+    })?;
+    let mut filesystem = open(&ours)?;
+    for (pair, linux) in pairs.iter().zip(&by_linux) {
+        let a = filesystem.lookup(&format!("/{pair}a"))?;
+        let b = filesystem.lookup(&format!("/{pair}b"))?;
+        let extents = [a, b].map(|ino| filesystem.stat(ino).map(|stat| stat.nextents));
+        let us = filesystem.swap_extents(a, b).err().map(|error| error.errno());
+        ensure!(us == *linux, "{options:?} {pair} {extents:?}: Linux {linux:?}, we {us:?}");
+        let itself = filesystem.swap_extents(a, a).map_err(|error| error.errno());
+        ensure!(itself == Err(Errno::EINVAL), "{itself:?}");
+    }
+    filesystem.close()?;
+    drop(filesystem);
+    peers.assert_clean(&ours);
+    let manifest = linux::mount(&image, Manifest::of)?;
+    manifest.assert_same(&linux::mount(&ours, Manifest::of)?);
+    let count = |errno| by_linux.iter().filter(|found| **found == errno).count();
+    let (done, fault, invalid) =
+        (count(None), count(Some(Errno::EFAULT)), count(Some(Errno::EINVAL)));
+    ensure!(done > 10 && fault > 10 && invalid > 4, "{done}, {fault}, {invalid}");
+    say(&format!("{options:?}: {done} pairs exchanged, {fault} EFAULT, {invalid} EINVAL"));
+    Ok(())
+}
+
+#[test]
+fn whole_files_exchange_their_extents_as_on_linux() -> Result<()> {
+    swaps(&[], 4096)?;
+    swaps(&["-m", "rmapbt=0", "-b", "size=1k", "-n", "parent=0"], 1024)?;
+    swaps(&["-i", "exchange=0"], 4096)?;
+    swaps(&["-i", "exchange=0", "-m", "rmapbt=0,reflink=0"], 4096)
+}

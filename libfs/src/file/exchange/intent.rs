@@ -71,7 +71,7 @@ impl ExchangeIntent {
     }
 
     /// Queues what makes one pair of mappings change places.
-    fn exchange_pair(&mut self, tp: &mut Transaction<'_>, one: Mapping, two: Mapping) {
+    pub(super) fn exchange_pair(&mut self, tp: &mut Transaction<'_>, one: Mapping, two: Mapping) {
         let mut queue = |inode, operation, mapping: Mapping| {
             if let Some(extent) = mapping.extent() {
                 tp.defer(BmapIntent::new(tp, inode, self.which, operation, extent));
@@ -101,7 +101,7 @@ impl ExchangeIntent {
         }
     }
 
-    fn clear_reflink(&mut self, tp: &mut Transaction<'_>) {
+    pub(super) fn clear_reflink(&mut self, tp: &mut Transaction<'_>) {
         let clears = [
             (exchange_flags::CLEAR_INO1_REFLINK, self.inode1),
             (exchange_flags::CLEAR_INO2_REFLINK, self.inode2),

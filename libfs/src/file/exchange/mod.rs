@@ -7,9 +7,11 @@ mod checks;
 mod commit;
 mod intent;
 mod pairs;
+mod whole;
 
 pub use commit::{Freshness, commit_range, start_commit};
 pub use intent::ExchangeIntent;
+pub use whole::swap_extents;
 
 use bitflags::bitflags;
 

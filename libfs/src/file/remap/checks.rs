@@ -2,6 +2,7 @@
 
 use super::{How, RemapRequest, difference};
 use crate::file::MAX_SIZE;
+use crate::file::attributes::check_overwritable;
 use crate::format::inode::DiFlags;
 use crate::mount::Mount;
 use crate::{Errno, Error, Result};
@@ -10,7 +11,8 @@ pub(super) fn invalid<T>(why: impl Into<String>) -> Result<T> {
     Err(Error::os(Errno::EINVAL, why))
 }
 
-/// Only regular files have blocks to share.
+/// Only regular files have blocks to share, and the target must be one that can be opened
+/// for writing.
 pub(super) fn check_kinds(mount: &Mount, request: &RemapRequest) -> Result<()> {
     let cores = [&mount.inode(request.source).core, &mount.inode(request.target).core];
     if cores.iter().any(|core| core.is_dir()) {
@@ -19,7 +21,7 @@ pub(super) fn check_kinds(mount: &Mount, request: &RemapRequest) -> Result<()> {
     if cores.iter().any(|core| !core.is_regular()) {
         return invalid("only regular files can share contents");
     }
-    Ok(())
+    check_overwritable(mount, request.target)
 }
 
 /// Offset, length and end of a range are such as a file can have.
