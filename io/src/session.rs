@@ -32,8 +32,9 @@ pub struct Update {
 impl OpenFile {
     /// "non-sync,non-direct,read-write" and so on, as `file` prints it.
     pub fn describe_flags(&self) -> String {
+        let path = if self.flags.path_only { ",path" } else { "" };
         let no_follow = if self.flags.no_follow { ",nofollow" } else { "" };
-        self.describe_access() + no_follow
+        self.describe_access() + path + no_follow
     }
 
     /// The same without what was only for opening, as `stat` prints it.
@@ -44,7 +45,6 @@ impl OpenFile {
             (flags.append, ",append-only"),
             (flags.nonblocking, ",non-block"),
             (flags.temporary, ",tmpfile"),
-            (flags.path_only, ",path"),
             (flags.staged, ",staged"),
         ];
         let mut words = format!(

@@ -65,3 +65,5 @@ mod untorn_of_linux;
 mod xattr;
 #[path = "peers/xfs_db.rs"]
 mod xfs_db;
+#[path = "peers/xfs_io.rs"]
+mod xfs_io;

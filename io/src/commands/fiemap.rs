@@ -52,8 +52,9 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
         size.min(start.saturating_add(request.length))
     };
     let mut rows = rows(&found, start, end);
-    if let Some(text) = flags.value('n') {
-        rows.truncate(text.parse().unwrap_or(0));
+    let most = flags.value('n').and_then(|text| text.parse::<usize>().ok()).unwrap_or(0);
+    if most > 0 {
+        rows.truncate(most);
     }
     if flags.has('v') {
         print_table(&rows);

@@ -374,7 +374,7 @@ impl Target for Image {
 
     /// With a staged file, what was written takes effect.
     fn fsync(&mut self, file: Handle) -> Result<()> {
-        self.file(file)?;
+        self.readable(file)?;
         match self.staged(file) {
             Some((filesystem, staged)) => filesystem.commit_staged(staged),
             None => self.filesystem.sync(),
@@ -390,7 +390,7 @@ impl Target for Image {
     }
 
     fn syncfs(&mut self, file: Handle) -> Result<()> {
-        self.file(file)?;
+        self.readable(file)?;
         self.filesystem.sync()
     }
 
@@ -496,7 +496,7 @@ impl Target for Image {
     }
 
     fn attributes(&mut self, file: Handle) -> Result<Attributes> {
-        let stat = self.filesystem.stat(self.file(file)?.ino)?;
+        let stat = self.filesystem.stat(self.readable(file)?.ino)?;
         Ok(Attributes {
             xflags: stat.xflags,
             extsize: stat.extsize,
@@ -507,7 +507,7 @@ impl Target for Image {
     }
 
     fn attribute_extents(&mut self, file: Handle) -> Result<u32> {
-        let stat = self.filesystem.stat(self.file(file)?.ino)?;
+        let stat = self.filesystem.stat(self.readable(file)?.ino)?;
         Ok(u32::try_from(stat.anextents).unwrap_or(u32::MAX))
     }
 
