@@ -11,6 +11,8 @@ mod attributes;
 mod bad_input;
 #[path = "peers/clone.rs"]
 mod clone;
+#[path = "peers/clone_crash.rs"]
+mod clone_crash;
 #[path = "peers/commit.rs"]
 mod commit;
 #[path = "peers/commit_errors.rs"]
