@@ -132,14 +132,21 @@ pub fn write(mount: &mut Mount, staged: &mut Staged, offset: u64, data: &[u8]) -
     // Only whole blocks can be exchanged: the rest of the first and the last is as it is now.
     let head = view_of(mount, staged, first, offset)?;
     let tail = view_of(mount, staged, end, last)?;
-    if head.is_empty() && tail.is_empty() {
-        write_staging(mount, staged, first, data)?;
+    let padded;
+    let whole = if head.is_empty() && tail.is_empty() {
+        data
     } else {
-        write_staging(mount, staged, first, &[&head, data, &tail].concat())?;
-    }
+        padded = [&head, data, &tail].concat();
+        &padded
+    };
+    // Even of a write that fails, some may be staged, which the opener sees and commits.
     staged.written = true;
-    staged.grown_to = staged.grown_to.max(end);
-    Ok(())
+    let (done, result) = write_staging(mount, staged, first, whole);
+    let reached = first.saturating_add(done).min(end);
+    if reached > offset {
+        staged.grown_to = staged.grown_to.max(reached);
+    }
+    result
 }
 
 /// What the staged opener sees in bytes `from..to`, which are part of one block.
@@ -151,13 +158,23 @@ fn view_of(mount: &mut Mount, staged: &Staged, from: u64, to: u64) -> Result<Vec
     Ok(bytes)
 }
 
-fn write_staging(mount: &mut Mount, staged: &Staged, offset: u64, data: &[u8]) -> Result<()> {
-    let staging = mount.iget(staged.staging)?;
+/// Writes to the staging file; returns how far it got.
+fn write_staging(
+    mount: &mut Mount,
+    staged: &Staged,
+    offset: u64,
+    data: &[u8],
+) -> (u64, Result<()>) {
     let mut done = 0;
-    while let Some(rest) = data.get(done..).filter(|rest| !rest.is_empty()) {
-        done += super::write::write(mount, staging, offset + done as u64, rest)?;
-    }
-    Ok(())
+    let mut write = || -> Result<()> {
+        let staging = mount.iget(staged.staging)?;
+        while let Some(rest) = data.get(done..).filter(|rest| !rest.is_empty()) {
+            done += super::write::write(mount, staging, offset + done as u64, rest)?;
+        }
+        Ok(())
+    };
+    let result = write();
+    (done as u64, result)
 }
 
 /// Sets the size that the file will have, which can only grow.

@@ -242,12 +242,12 @@ struct Update {
 const OLD_SIZE: usize = 30 * BLOCK + 100;
 
 impl Update {
-    fn old() -> Vec<u8> {
+    fn before() -> Vec<u8> {
         (0..OLD_SIZE).map(|i| (i / 1000) as u8).collect()
     }
 
-    fn new(&self) -> Vec<u8> {
-        let mut data = Self::old();
+    fn after(&self) -> Vec<u8> {
+        let mut data = Self::before();
         data.resize(self.size, 0);
         for &block in self.blocks {
             data[block * BLOCK..(block + 1) * BLOCK].fill(0xaa);
@@ -277,10 +277,10 @@ impl Update {
 
     fn look(&self, filesystem: &mut Filesystem) -> Result<State> {
         let found = contents(filesystem, "/file")?;
-        if found == Self::old() {
+        if found == Self::before() {
             return Ok(State::Old);
         }
-        ensure!(found == self.new(), "the file is neither old nor new");
+        ensure!(found == self.after(), "the file is neither old nor new");
         Ok(State::New)
     }
 
@@ -293,7 +293,7 @@ impl Update {
             prepare: &|image| {
                 on_image(image, |filesystem| {
                     let file = filesystem.create("/file", 0o644)?;
-                    Ok(filesystem.write(file, 0, &Self::old())?)
+                    Ok(filesystem.write(file, 0, &Self::before())?)
                 })
             },
             device: &plain,

@@ -169,6 +169,52 @@ fn what_cannot_be_staged_is_refused() -> Result<()> {
     Ok(())
 }
 
+/// A write that finds too little space leaves a view that is what a commit then makes of the file.
+#[test]
+fn a_full_filesystem_leaves_staged_files_consistent() -> Result<()> {
+    let Some(peers) = Peers::or_skip() else { return Ok(()) };
+    let scratch = Scratch::new()?;
+    let image = scratch.path("image");
+    peers.mkfs(&image, 300 << 20, &[])?;
+    let mut short = 0;
+    on_image(&image, |filesystem| {
+        let ino = filesystem.create("/file", 0o644)?;
+        filesystem.write(ino, 0, &[1; 9 * BLOCK + 50])?;
+        let filler = filesystem.create("/filler", 0o644)?;
+        let mut filled = 0;
+        while filesystem.write(filler, filled, &[2; 1 << 20]).is_ok() {
+            filled += 1 << 20;
+        }
+        // Less and less room for a write of 60 blocks, which begins and ends inside of one.
+        for room in [100, 70, 50, 30, 10, 2, 1, 0] {
+            let size = filesystem.stat(filler)?.size;
+            filesystem.truncate(filler, size - room * BLOCK as u64)?;
+            filesystem.sync()?;
+            let mut staged = filesystem.open_staged(ino)?;
+            let written = filesystem.write_staged(&mut staged, 700, &vec![room as u8; 60 * BLOCK]);
+            match written {
+                Ok(()) => {}
+                Err(error) if error.errno() == Errno::ENOSPC => short += 1,
+                Err(error) => return Err(error.into()),
+            }
+            let mut view = vec![0; filesystem.size_staged(&staged)? as usize];
+            filesystem.read_staged(&staged, 0, &mut view)?;
+            match filesystem.commit_staged(&mut staged) {
+                Ok(()) => ensure!(contents(filesystem, "/file")? == view, "with {room} blocks"),
+                Err(error) => ensure!(error.errno() == Errno::ENOSPC, "{error}"),
+            }
+            filesystem.discard_staged(staged)?;
+            filesystem.sync()?;
+            let size = filesystem.stat(filler)?.size;
+            let _ = filesystem.write(filler, size, &vec![2; 200 * BLOCK]);
+        }
+        Ok(())
+    })?;
+    ensure!((1..8).contains(&short), "{short} writes did not fit");
+    peers.assert_clean(&image);
+    Ok(())
+}
+
 const BLOCK: usize = 4096;
 /// What the file is before and after: it grows, and keeps what lies between the writes.
 const OLD_SIZE: usize = 30 * BLOCK + 100;
