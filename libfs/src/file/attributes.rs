@@ -4,7 +4,8 @@ use super::cow;
 use crate::format::geometry::Geometry;
 use crate::format::inode::{DiFlags, DiFlags2, Timestamp, mode};
 use crate::inode::extent_map::MAX_EXTENT_BLOCKS;
-use crate::inode::{Inode, InodeCore, InodeLogFlags, InodeRef};
+use crate::inode::timestamps::inode_changed;
+use crate::inode::{Inode, InodeCore, InodeRef};
 use crate::mount::Mount;
 use crate::transaction::Transaction;
 use crate::{Errno, Error, Result};
@@ -151,7 +152,7 @@ pub fn set_attributes(mount: &mut Mount, inode: InodeRef, new: &FileAttributes) 
     core.projid = new.projid;
     core.extsize = new.extsize >> log;
     core.cowextsize = new.cowextsize >> log;
-    changed(&mut tp, inode);
+    inode_changed(&mut tp, inode);
     tp.commit()
 }
 
@@ -247,15 +248,6 @@ fn check_realtime(mount: &Mount, inode: InodeRef, flags: FileFlags) -> Result<()
     Ok(())
 }
 
-/// The inode changed, but not its contents: the time of change, logged.
-fn changed(tp: &mut Transaction<'_>, inode: InodeRef) {
-    let now = tp.clock.now();
-    let core = &mut tp.inode_mut(inode).core;
-    core.ctime = now;
-    core.changecount = core.changecount.wrapping_add(1);
-    tp.log_inode(inode, InodeLogFlags::CORE);
-}
-
 /// Sets the times of last access and last change of the contents; `None` leaves one as it
 /// is. What the inode cannot hold becomes the nearest that it can.
 ///
@@ -277,7 +269,7 @@ pub fn set_times(
     let held = |time| nearest(time, bigtime);
     core.atime = atime.map_or(core.atime, held);
     core.mtime = mtime.map_or(core.mtime, held);
-    changed(&mut tp, inode);
+    inode_changed(&mut tp, inode);
     tp.commit()
 }
 
@@ -306,7 +298,7 @@ pub fn set_mode(mount: &mut Mount, inode: InodeRef, permissions: u16) -> Result<
     let mut tp = Transaction::begin(mount, reservation, 0)?;
     let core = &mut tp.inode_mut(inode).core;
     core.mode = core.mode & mode::TYPE | permissions & !mode::TYPE;
-    changed(&mut tp, inode);
+    inode_changed(&mut tp, inode);
     tp.commit()
 }
 

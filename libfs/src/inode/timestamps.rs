@@ -2,7 +2,6 @@
 
 use super::{InodeLogFlags, InodeRef};
 use crate::format::NANOS_PER_SECOND;
-use crate::format::inode::DiFlags2;
 pub use crate::format::inode::Timestamp;
 use crate::transaction::Transaction;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -46,8 +45,7 @@ pub(crate) fn contents_changed(tp: &mut Transaction<'_>, inode: InodeRef) {
 pub(crate) fn inode_changed(tp: &mut Transaction<'_>, inode: InodeRef) {
     let now = tp.clock.now();
     let core = &mut tp.inode_mut(inode).core;
-    let bigtime = core.flags2.contains(DiFlags2::BIGTIME);
-    let last = if bigtime { Timestamp::BIGTIME_MAX } else { i32::MAX.into() };
+    let last = if core.has_bigtime() { Timestamp::BIGTIME_MAX } else { i32::MAX.into() };
     core.ctime = time_of_change(now, core.ctime, last);
     core.changecount = core.changecount.wrapping_add(1);
     tp.log_inode(inode, InodeLogFlags::CORE);

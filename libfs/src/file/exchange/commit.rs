@@ -10,7 +10,8 @@ use crate::{Errno, Error, Result};
 const MAGIC: u32 = 0x444f_524b;
 
 /// What a file looked like at some moment. Every later change of the file, its attributes or
-/// names included, makes it look different.
+/// names included, makes it look different, apart from [`super::swap_extents`], which keeps
+/// the times as Linux does, being for files of the same contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Freshness {
     filesystem: u64,
