@@ -19,6 +19,8 @@ mod commit;
 mod commit_errors;
 #[path = "peers/cow.rs"]
 mod cow;
+#[path = "peers/cow_chains.rs"]
+mod cow_chains;
 #[path = "peers/cow_crash.rs"]
 mod cow_crash;
 #[path = "peers/crash_enumeration.rs"]

@@ -307,12 +307,13 @@ pub fn reference_counts(peers: &Peers, image: &Path) -> Result<Vec<String>> {
     for group in 0..4 {
         let group = format!("agf {group}");
         let printed = peers.db(image, &[&group, "addr refcntroot", "btdump"])?;
-        // What follows "recs[" differs by block; the records themselves by group only.
-        let records = printed.split("[startblock,blockcount,refcount").nth(1).unwrap_or("");
-        all.extend(records.split_whitespace().filter(|w| w.contains(':')).map(|w| {
-            let record = w.split_once(':').map_or(w, |(_, record)| record);
-            format!("{group} {record}")
-        }));
+        // Leaves come last. What follows "recs[" differs by block; the records by group only.
+        for records in printed.split("[startblock,blockcount,refcount").skip(1) {
+            all.extend(records.split_whitespace().filter(|w| w.contains(":[")).map(|w| {
+                let record = w.split_once(':').map_or(w, |(_, record)| record);
+                format!("{group} {record}")
+            }));
+        }
     }
     Ok(all)
 }
