@@ -3,6 +3,8 @@
 
 #[path = "peers/allocate.rs"]
 mod allocate;
+#[path = "peers/allocate_commands.rs"]
+mod allocate_commands;
 #[path = "peers/allocate_crash.rs"]
 mod allocate_crash;
 #[path = "peers/attributes.rs"]

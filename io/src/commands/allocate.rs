@@ -1,9 +1,10 @@
 //! falloc, fpunch, fzero, fwzero, finsert, fcollapse, funshare, resvsp, unresvsp and zero:
-//! space for a part of a file, through fallocate(2).
+//! space for a part of a file, through fallocate(2); allocsp and freesp, which are no more.
 
 use super::{Command, Flags, Named, Scope, UsageError};
-use crate::session::Session;
+use crate::session::{Complaint, Session};
 use crate::target::Allocate;
+use libfs::{Errno, Error};
 
 pub const FALLOC: Command = Command {
     name: "falloc",
@@ -28,12 +29,13 @@ pub const FALLOC: Command = Command {
         let [offset, length] = flags.rest.as_slice() else {
             return Err(UsageError(&FALLOC).into());
         };
-        let how = match flags.last(&['c', 'i', 'p', 'u']) {
+        // The last option alone counts.
+        let how = match flags.last(&['c', 'i', 'k', 'p', 'u']) {
             Some('c') => Allocate::Collapse,
             Some('i') => Allocate::Insert,
             Some('p') => Allocate::Punch,
             Some('u') => Allocate::Unshare,
-            _ => Allocate::Fill { keep_size: flags.has('k') },
+            last => Allocate::Fill { keep_size: last == Some('k') },
         };
         allocate(session, how, "fallocate", [offset, length])
     },
@@ -49,15 +51,27 @@ pub const FZERO: Command = Command {
 
  -k -- keep the file's size",
     run: |session, arguments| {
-        let flags = Flags::parse(&FZERO, arguments, "k")?;
-        let [offset, length] = flags.rest.as_slice() else {
-            return Err(UsageError(&FZERO).into());
-        };
-        let how = Allocate::Zero { keep_size: flags.has('k') };
-        allocate(session, how, "fallocate", [offset, length])
+        // As in xfsprogs, no failure counts for the exit status.
+        match zero(session, arguments) {
+            Err(error) if error.is::<Complaint>() || error.is::<UsageError>() => {
+                println!("{error}");
+            }
+            Err(error) => eprintln!("{error}"),
+            Ok(()) => {}
+        }
+        Ok(())
     },
     ..FALLOC
 };
+
+fn zero(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
+    let flags = Flags::parse(&FZERO, arguments, "k")?;
+    let [offset, length] = flags.rest.as_slice() else {
+        return Err(UsageError(&FZERO).into());
+    };
+    let how = Allocate::Zero { keep_size: flags.has('k') };
+    allocate(session, how, "fallocate", [offset, length])
+}
 
 /// The commands that take an offset and a length and nothing else.
 const PLAIN: Command = Command { arguments: (2, Some(2)), usage: "off len", help: "", ..FALLOC };
@@ -126,6 +140,31 @@ pub const ZERO: Command = Command {
     },
     ..PLAIN
 };
+
+// Linux forgot these two in 5.17. Scripts that try them look at the error.
+
+pub const ALLOCSP: Command = Command {
+    name: "allocsp",
+    xfs_only: true,
+    summary: "allocates zeroed space for part of a file",
+    run: |session, range| forgotten(session, "XFS_IOC_ALLOCSP64", range),
+    ..PLAIN
+};
+
+pub const FREESP: Command = Command {
+    name: "freesp",
+    xfs_only: true,
+    summary: "frees space associated with part of a file",
+    run: |session, range| forgotten(session, "XFS_IOC_FREESP64", range),
+    ..PLAIN
+};
+
+fn forgotten(session: &mut Session, name: &str, arguments: &[String]) -> anyhow::Result<()> {
+    for (text, what) in arguments.iter().skip(1).zip(["offset", "length"]) {
+        session.number(text, what)?;
+    }
+    Err(Error::os(Errno::ENOTTY, "a request that Linux forgot")).named(name)
+}
 
 fn plain(
     session: &mut Session,

@@ -48,8 +48,8 @@ pub const LSATTR: Command = Command {
 
  -R -- everything below the current file, and it
  -D -- the directories below the current file, and it
- -a -- show all letters there are, too
- -v -- words instead of letters",
+ -a -- show all letters there are, too (not with -R or -D)
+ -v -- words instead of letters (not with -R or -D)",
     run: lsattr,
     ..CHATTR
 };
@@ -58,13 +58,14 @@ fn chattr(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     let (mut reach, mut set, mut clear) = (Reach::File, 0, 0);
     for word in &arguments[1..] {
         match word.as_str() {
-            "-R" => reach = Reach::All,
-            "-D" => reach = Reach::Directories,
+            // What follows the letter does not count.
+            word if word.starts_with("-R") => reach = Reach::All,
+            word if word.starts_with("-D") => reach = Reach::Directories,
             word => {
                 let mut letters = word.chars();
                 let bits = match letters.next() {
-                    Some('+') if word.len() > 1 => &mut set,
-                    Some('-') if word.len() > 1 => &mut clear,
+                    Some('+') => &mut set,
+                    Some('-') => &mut clear,
                     _ => anyhow::bail!("xfs_io: bad chattr command, not +/-X"),
                 };
                 for letter in letters {
@@ -103,7 +104,9 @@ fn lsattr(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
         None => Reach::File,
     };
     let all: String = XFLAGS.iter().map(|(_, letter, _)| letter).collect();
-    let all = if flags.has('a') { format!("/{all}") } else { String::new() };
+    // On the way down xfsprogs looks at neither -a nor -v.
+    let alone = reach == Reach::File;
+    let all = if alone && flags.has('a') { format!("/{all}") } else { String::new() };
     // Of a file that is not a directory, -D shows nothing.
     let mut failed = false;
     let directory = session.target.stat(session.handle()?, 0x1, 0)?.mode & 0o170000 == 0o040000;
@@ -112,7 +115,7 @@ fn lsattr(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     }
     walk::each(session, reach, &mut |target, file, path| {
         match target.attributes(file) {
-            Ok(attributes) if flags.has('v') => {
+            Ok(attributes) if alone && flags.has('v') => {
                 println!("[{}]{all} {path} ", words(attributes.xflags));
             }
             Ok(attributes) => println!("{}{all} {path} ", letters(attributes.xflags)),

@@ -79,6 +79,7 @@ pub enum Scope {
 
 /// All commands, in the order `help` lists them.
 pub const TABLE: &[Command] = &[
+    allocate::ALLOCSP,
     bmap::COMMAND,
     update::CANCEL,
     chattr::CHATTR,
@@ -99,6 +100,7 @@ pub const TABLE: &[Command] = &[
     allocate::FINSERT,
     flink::COMMAND,
     allocate::FPUNCH,
+    allocate::FREESP,
     fsync::FSYNC,
     allocate::FUNSHARE,
     allocate::FWZERO,

@@ -45,9 +45,13 @@ fn reach(flags: &Flags) -> Reach {
 
 fn chproj(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     let flags = Flags::parse(&CHPROJ, arguments, "DR")?;
+    anyhow::ensure!(
+        !(flags.has('D') && flags.has('R')),
+        "xfs_io: -R and -D options are mutually exclusive"
+    );
     let [text] = flags.rest.as_slice() else { return Err(UsageError(&CHPROJ).into()) };
-    let project: u32 =
-        text.parse().map_err(|_| Complaint(format!("invalid project ID -- {text}")))?;
+    let project = text.parse().ok().filter(|&project| project != u32::MAX);
+    let project: u32 = project.ok_or_else(|| Complaint(format!("invalid project ID -- {text}")))?;
     let mut failed = false;
     walk::each(session, reach(&flags), &mut |target, file, path| {
         let changed = target.attributes(file).and_then(|mut attributes| {

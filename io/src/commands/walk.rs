@@ -54,7 +54,8 @@ impl Below<'_, '_> {
         } else if self.reach == Reach::Directories {
             return Ok(());
         }
-        let how = OpenFlags { read_only: true, ..Default::default() };
+        // Nobody may be there to open the other end of a pipe.
+        let how = OpenFlags { read_only: true, nonblocking: true, ..Default::default() };
         match self.target.open(path, &how) {
             Ok(file) => {
                 let result = (self.visit)(self.target, file, path);

@@ -417,7 +417,7 @@ impl Target for Image {
             Allocate::Collapse => AllocateMode::CollapseRange,
             Allocate::Insert => AllocateMode::InsertRange,
             Allocate::Unshare => AllocateMode::UnshareRange,
-            Allocate::WriteZeroes => return unsupported("writing zeroes"),
+            Allocate::WriteZeroes => AllocateMode::WriteZeroes,
         };
         let open = self.changeable(file)?;
         self.filesystem.allocate(open.ino, mode, offset, length)?;
@@ -565,10 +565,12 @@ impl Target for Image {
         }
         let stat = self.filesystem.stat(open.ino)?;
         let mappings = self.filesystem.mappings(open.ino, fork == Fork::Attributes)?;
+        let block = u64::from(self.filesystem.geometry().block_size);
+        let blocks_end = stat.size.div_ceil(block) * (block / 512);
         if mappings.is_empty() && delayed && fork == Fork::Data {
             let hole = Extent {
                 offset: 0,
-                length: stat.size.div_ceil(512),
+                length: blocks_end,
                 place: Place::Hole,
                 unwritten: false,
                 shared: false,
@@ -577,8 +579,7 @@ impl Target for Image {
         }
         // Space behind the end is shown where it is there to stay.
         let kept = fork == Fork::Attributes || stat.xflags & XFLAGS_KEEP_SPACE != 0;
-        let block = u64::from(self.filesystem.geometry().block_size);
-        let end = if kept { u64::MAX } else { stat.size.div_ceil(block) * (block / 512) };
+        let end = if kept { u64::MAX } else { blocks_end };
         Ok(mappings
             .iter()
             .filter(|mapping| mapping.offset < end)

@@ -20,14 +20,21 @@ pub enum Seek {
 ///
 /// # Errors
 ///
-/// ENXIO at the end of the file and behind it, and if no data follows; EISDIR or EINVAL for
-/// what is not a regular file; errors of the device and the tree.
+/// ENXIO at the end of the file and behind it, and if no data follows; EINVAL for what is
+/// neither a regular file nor a directory; errors of the device and the tree.
 pub fn seek(mount: &mut Mount, inode: InodeRef, offset: u64, wanted: Seek) -> Result<u64> {
-    check_regular(mount, inode)?;
-    let size = mount.inode(inode).core.size;
+    let core = &mount.inode(inode).core;
+    let (size, is_dir) = (core.size, core.is_dir());
+    if !is_dir {
+        check_regular(mount, inode)?;
+    }
     let nothing = || Error::os(Errno::ENXIO, format!("seeking from byte {offset}"));
     if offset >= size {
         return Err(nothing());
+    }
+    if is_dir {
+        // As far as Linux says, all of a directory is data.
+        return Ok(if wanted == Seek::Data { offset } else { size });
     }
     bmap::load(mount, inode, WhichFork::Data)?;
     let log = mount.geo.block_log;
