@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{AtomicWriteLimits, Device, Zeroed};
+use super::{Device, Zeroed};
 use crate::{Errno, Error, Result};
 
 /// When a [`FaultDevice`] answers EIO. Writes and flushes are counted from zero.
@@ -117,20 +117,8 @@ impl Device for FaultDevice {
         self.inner.size()
     }
 
-    fn logical_sector_size(&self) -> u32 {
-        self.inner.logical_sector_size()
-    }
-
-    fn physical_sector_size(&self) -> u32 {
-        self.inner.physical_sector_size()
-    }
-
-    fn atomic_write_limits(&self) -> AtomicWriteLimits {
-        self.inner.atomic_write_limits()
-    }
-
-    fn is_read_only(&self) -> bool {
-        self.inner.is_read_only()
+    fn inner(&self) -> Option<&dyn Device> {
+        Some(&*self.inner)
     }
 
     fn name(&self) -> &str {

@@ -53,20 +53,12 @@ impl Device for LimitedDevice {
         self.inner.size()
     }
 
-    fn logical_sector_size(&self) -> u32 {
-        self.inner.logical_sector_size()
-    }
-
-    fn physical_sector_size(&self) -> u32 {
-        self.inner.physical_sector_size()
+    fn inner(&self) -> Option<&dyn Device> {
+        Some(&*self.inner)
     }
 
     fn atomic_write_limits(&self) -> AtomicWriteLimits {
         self.limits
-    }
-
-    fn is_read_only(&self) -> bool {
-        self.inner.is_read_only()
     }
 
     fn name(&self) -> &str {

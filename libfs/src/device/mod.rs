@@ -113,24 +113,29 @@ pub trait Device: Send + Sync {
     /// Size in bytes.
     fn size(&self) -> u64;
 
+    /// The device behind this one, whose properties it has unless it says otherwise.
+    fn inner(&self) -> Option<&dyn Device> {
+        None
+    }
+
     /// Smallest unit the device addresses, in bytes (a power of two, at least 512).
     fn logical_sector_size(&self) -> u32 {
-        512
+        self.inner().map_or(512, Device::logical_sector_size)
     }
 
     /// Unit the device writes without a read-modify-write of its own, in bytes.
     fn physical_sector_size(&self) -> u32 {
-        self.logical_sector_size()
+        self.inner().map_or_else(|| self.logical_sector_size(), Device::physical_sector_size)
     }
 
     /// What the device promises about untorn writes.
     fn atomic_write_limits(&self) -> AtomicWriteLimits {
-        AtomicWriteLimits::default()
+        self.inner().map_or_else(AtomicWriteLimits::default, Device::atomic_write_limits)
     }
 
     /// Whether every write will be refused.
     fn is_read_only(&self) -> bool {
-        false
+        self.inner().is_some_and(Device::is_read_only)
     }
 
     /// How to name the device to a person.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{AtomicWriteLimits, Device};
+use super::Device;
 use crate::Result;
 
 /// One thing that happened to a recorded device.
@@ -72,20 +72,8 @@ impl Device for RecorderDevice {
         self.inner.size()
     }
 
-    fn logical_sector_size(&self) -> u32 {
-        self.inner.logical_sector_size()
-    }
-
-    fn physical_sector_size(&self) -> u32 {
-        self.inner.physical_sector_size()
-    }
-
-    fn atomic_write_limits(&self) -> AtomicWriteLimits {
-        self.inner.atomic_write_limits()
-    }
-
-    fn is_read_only(&self) -> bool {
-        self.inner.is_read_only()
+    fn inner(&self) -> Option<&dyn Device> {
+        Some(&*self.inner)
     }
 
     fn name(&self) -> &str {
