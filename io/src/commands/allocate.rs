@@ -25,7 +25,8 @@ pub const FALLOC: Command = Command {
  -p -- punch: give back the range's space
  -u -- unshare: give the file its own copy of shared blocks",
     run: |session, arguments| {
-        let flags = Flags::parse(&FALLOC, arguments, "cikpu")?;
+        let known = without_unknown_options(arguments);
+        let flags = Flags::parse(&FALLOC, &known, OPTIONS)?;
         let [offset, length] = flags.rest.as_slice() else {
             return Err(UsageError(&FALLOC).into());
         };
@@ -40,6 +41,33 @@ pub const FALLOC: Command = Command {
         allocate(session, how, "fallocate", [offset, length])
     },
 };
+
+/// Letters of falloc's options.
+const OPTIONS: &str = "cikpu";
+
+/// Complains about options that falloc does not have, as xfsprogs does, and takes them out:
+/// the rest of the command counts all the same.
+fn without_unknown_options(arguments: &[String]) -> Vec<String> {
+    let mut options_end = false;
+    let mut kept = Vec::new();
+    for word in arguments {
+        options_end |= word == "--";
+        let Some(letters) = word.strip_prefix('-').filter(|l| !options_end && !l.is_empty()) else {
+            kept.push(word.clone());
+            continue;
+        };
+        let (known, unknown): (String, String) =
+            letters.chars().partition(|letter| OPTIONS.contains(*letter));
+        for letter in unknown.chars() {
+            eprintln!("falloc: invalid option -- '{letter}'");
+            println!("{}", UsageError(&FALLOC));
+        }
+        if !known.is_empty() {
+            kept.push(format!("-{known}"));
+        }
+    }
+    kept
+}
 
 pub const FZERO: Command = Command {
     name: "fzero",

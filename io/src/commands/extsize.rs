@@ -1,9 +1,10 @@
 //! extsize, cowextsize: the hints on how much space to allocate at a time.
 
 use super::walk::{self, Reach};
-use super::{Command, Flags, Named, Scope, reason};
+use super::{Command, Flags, Scope, reason};
 use crate::session::Session;
 use crate::target::{Attributes, Handle, Target};
+use libfs::Error;
 
 pub const EXTSIZE: Command = Command {
     name: "extsize",
@@ -100,10 +101,10 @@ fn run(
     walk::each(session, reach, &mut |target, file, path| {
         match size {
             Some(size) => failed |= !set(target, file, path, hint, size)?,
-            None => {
-                let attributes = target.attributes(file).named(hint.get_request)?;
-                println!("[{}] {path}", (hint.get)(&attributes));
-            }
+            None => match target.attributes(file) {
+                Ok(attributes) => println!("[{}] {path}", (hint.get)(&attributes)),
+                Err(error) => failed |= !refused(hint.get_request, path, &error),
+            },
         }
         Ok(())
     })?;
@@ -121,13 +122,20 @@ fn set(
     hint: &Hint,
     size: u32,
 ) -> anyhow::Result<bool> {
-    let mut attributes = target.attributes(file).named(hint.get_request)?;
+    let mut attributes = match target.attributes(file) {
+        Ok(attributes) => attributes,
+        Err(error) => return Ok(refused(hint.get_request, path, &error)),
+    };
     let directory = target.stat(file, 0x1, 0)?.mode & 0o170000 == 0o040000;
     (hint.set)(&mut attributes, size, directory);
-    if let Err(error) = target.set_attributes(file, &attributes) {
-        let words = format!("xfs_io: {} {path}: {}", hint.set_request, reason(&error));
-        println!("{words}");
-        return Ok(false);
+    match target.set_attributes(file, &attributes) {
+        Ok(()) => Ok(true),
+        Err(error) => Ok(refused(hint.set_request, path, &error)),
     }
-    Ok(true)
+}
+
+/// Says which request was refused; false, for what did not succeed.
+fn refused(request: &str, path: &str, error: &Error) -> bool {
+    println!("xfs_io: {request} {path}: {}", reason(error));
+    false
 }

@@ -24,7 +24,7 @@ pub struct Stat {
     pub gid: u32,
     /// Length in bytes.
     pub size: u64,
-    /// Allocated space in units of 512 bytes.
+    /// Allocated space in units of 512 bytes, with what is staged for copy on write.
     pub blocks: u64,
     /// Last access: seconds and nanoseconds since 1970.
     pub atime: (i64, u32),
@@ -363,6 +363,9 @@ impl Filesystem {
             })
         };
         let attributes = file::attributes::attributes(geo, inode);
+        // As in Linux, what is staged counts although only memory knows whose it is.
+        let staged = inode.cow.as_ref().and_then(InodeFork::extents);
+        let staged: u64 = staged.map_or(0, |map| map.iter().map(|extent| extent.len).sum());
         let time = |t: crate::format::inode::Timestamp| (t.seconds, t.nanos);
         Ok(Stat {
             ino,
@@ -371,7 +374,7 @@ impl Filesystem {
             uid: core.uid,
             gid: core.gid,
             size: core.size,
-            blocks: core.nblocks * geo.daddrs_per_block(),
+            blocks: core.nblocks.saturating_add(staged) * geo.daddrs_per_block(),
             atime: time(core.atime),
             mtime: time(core.mtime),
             ctime: time(core.ctime),

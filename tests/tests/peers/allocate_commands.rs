@@ -44,6 +44,7 @@ fn commands_for_space_print_the_same() {
     ];
     let names = [
         "falloc",
+        "falloc -Q",
         "falloc -k",
         "falloc -p",
         "falloc -c",
