@@ -219,6 +219,14 @@ impl Mount {
         self.inodes.trim(INODES_KEPT);
     }
 
+    /// Gives back what was taken in advance only, when there is not enough space.
+    ///
+    /// # Errors
+    /// As giving back staged blocks.
+    pub(crate) fn reclaim_space(&mut self) -> Result<()> {
+        crate::file::cow::cancel_everywhere(self)
+    }
+
     /// Writes file data. It is made durable before the next checkpoint is.
     ///
     /// # Errors

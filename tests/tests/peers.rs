@@ -25,6 +25,8 @@ mod cow;
 mod cow_chains;
 #[path = "peers/cow_crash.rs"]
 mod cow_crash;
+#[path = "peers/cow_unshare.rs"]
+mod cow_unshare;
 #[path = "peers/crash_enumeration.rs"]
 mod crash_enumeration;
 #[path = "peers/device_errors.rs"]

@@ -58,7 +58,11 @@ impl<'m> Transaction<'m> {
         mount.check_writable()?;
         mount.make_log_room(reservation.log_bytes)?;
         if blocks > 0 {
-            let available = mount.counters.available(&mount.geo);
+            let mut available = mount.counters.available(&mount.geo);
+            if available < blocks {
+                mount.reclaim_space()?;
+                available = mount.counters.available(&mount.geo);
+            }
             if available < blocks {
                 return Err(Error::os(Errno::ENOSPC, format!("reserving {blocks} blocks")));
             }

@@ -22,6 +22,8 @@
 mod cancel;
 mod remap;
 mod stage;
+#[cfg(test)]
+mod tests;
 mod unshare;
 mod write;
 

@@ -105,6 +105,10 @@ fn try_stage(mount: &mut Mount, inode: InodeRef, range: (u64, u64)) -> Result<Op
     let reservation = mount.reservations.write;
     let spare = alloc::btree_blocks(&mount.geo, WhichFork::Data);
     bmap::load(mount, inode, WhichFork::Data)?;
+    if mount.counters.available(&mount.geo) < len + spare {
+        // The transaction would give back everything staged, this file's too.
+        return Err(Error::os(Errno::ENOSPC, format!("staging {len} blocks")));
+    }
     let mut tp = Transaction::begin(mount, reservation, len + spare)?;
     let near = alloc::target(&tp, inode, WhichFork::Data, range.0)?;
     let Some((start, len)) = blocks::alloc_file_blocks(&mut tp, near, 1, len, false)? else {
