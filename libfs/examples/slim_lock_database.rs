@@ -173,8 +173,9 @@ impl Database {
         Ok(self.lock().release(staging)?)
     }
 
-    /// Runs all writers, and audits while they work. With `cut_after`, the power is cut after so many
-    /// transactions, wherever the writers are. Returns the numbers of transactions and audits.
+    /// Runs all writers, and audits while they work. With `cut_after`, the power is cut after
+    /// so many transactions, wherever the writers are. Returns the numbers of transactions and
+    /// audits.
     fn run(&self, seed: u64, cut_after: Option<u64>) -> Result<(u64, u64)> {
         let done = AtomicU64::new(0);
         thread::scope(|scope| {

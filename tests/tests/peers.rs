@@ -37,6 +37,8 @@ mod differential;
 mod dir;
 #[path = "peers/examples.rs"]
 mod examples;
+#[path = "peers/exchange_sharing.rs"]
+mod exchange_sharing;
 #[path = "peers/file.rs"]
 mod file;
 #[path = "peers/format_accepts_linux.rs"]

@@ -55,8 +55,8 @@ pub fn write(mount: &mut Mount, inode: InodeRef, offset: u64, data: &[u8]) -> Re
             }
             Err(_) if done > 0 => break,
             Err(error) => {
-                // Some of it may be there, and who samples the file must see that. The first error is
-                // the one to tell.
+                // Some of it may be there, and who samples the file must see that. The first
+                // error is the one to tell.
                 let _ = take_note(mount, inode, 0);
                 return Err(error);
             }

@@ -51,8 +51,8 @@ pub(crate) fn inode_changed(tp: &mut Transaction<'_>, inode: InodeRef) {
     tp.log_inode(inode, InodeLogFlags::CORE);
 }
 
-/// When something changes `now` that changed at `before` the last time; `last` is the last second that
-/// can be stored, after which there is no later time, but still another one.
+/// When something changes `now` that changed at `before` the last time; `last` is the last
+/// second that can be stored, after which there is no later time, but still another one.
 fn time_of_change(now: Timestamp, before: Timestamp, last: i64) -> Timestamp {
     let now = Timestamp { seconds: now.seconds.min(last), ..now };
     let next = now.max(after(before));

@@ -84,8 +84,8 @@ impl Request {
     }
 }
 
-/// Makes the files, samples them and sends each request; prints the samples, then an error number for
-/// each request, or 0. The numbers are those of `XFS_IOC_START_COMMIT`,
+/// Makes the files, samples them and sends each request; prints the samples, then an error
+/// number for each request, or 0. The numbers are those of `XFS_IOC_START_COMMIT`,
 /// `XFS_IOC_COMMIT_RANGE` and `FS_IOC_SETFLAGS` with `FS_IMMUTABLE_FL`.
 const PROGRAM: &str = r#"
     my (%file, %sample);

@@ -18,7 +18,7 @@ use bitflags::bitflags;
 use crate::Result;
 use crate::format::inode::{DiFlags, DiFlags2};
 use crate::format::log::intent::exchange_flags;
-use crate::inode::bmap;
+use crate::inode::bmap::{self, Target};
 use crate::inode::{InodeLogFlags, InodeRef, WhichFork};
 use crate::mount::Mount;
 use crate::transaction::Transaction;
@@ -130,7 +130,9 @@ fn prepare(
     if !request.flags.contains(ExchangeFlags::DRY_RUN) {
         clear_behind_end(mount, &intent)?;
     }
-    intent.flags |= reflink_cleared(mount, &intent)?;
+    if is_of_whole_file(mount, &intent) {
+        intent.flags |= reflink_cleared(mount, &intent)?;
+    }
     Ok(Some(intent))
 }
 
@@ -148,22 +150,40 @@ fn clear_behind_end(mount: &mut Mount, intent: &ExchangeIntent) -> Result<()> {
     Ok(())
 }
 
-/// Which file loses its reflink flag: when whole files change places and just one of them
-/// may have shared blocks, so that afterwards just the other one may.
+/// Which file loses its reflink flag: if just one of the two may have shared blocks, and all
+/// it has goes to the other.
 fn reflink_cleared(mount: &Mount, intent: &ExchangeIntent) -> Result<u64> {
     let reflink = |inode| mount.inode(inode).core.flags2.contains(DiFlags2::REFLINK);
     let (one, two) = (reflink(intent.inode1), reflink(intent.inode2));
-    if one == two || intent.has(exchange_flags::INO1_WRITTEN) {
+    if one == two || intent.start1 != 0 || intent.start2 != 0 {
         return Ok(0);
     }
-    let whole = |inode, start| -> Result<bool> {
-        let map = bmap::extents(mount, inode, WhichFork::Data)?;
-        Ok(start == 0 && bmap::last_offset(map) <= intent.blocks)
-    };
-    if !whole(intent.inode1, intent.start1)? || !whole(intent.inode2, intent.start2)? {
+    let sharing = if one { intent.inode1 } else { intent.inode2 };
+    let map = bmap::extents(mount, sharing, WhichFork::Data)?;
+    let stays = map.iter().any(|extent| !extent.unwritten && extent.end() > intent.blocks);
+    if stays || two && leaves_out(mount, intent)? {
         return Ok(0);
     }
     Ok(if one { exchange_flags::CLEAR_INO1_REFLINK } else { exchange_flags::CLEAR_INO2_REFLINK })
+}
+
+/// Whether some of what file 2 has stays there, because file 1 has nothing written in its place.
+/// Linux 6.18 does not look at that, and leaves a file with shared blocks without the flag.
+fn leaves_out(mount: &Mount, intent: &ExchangeIntent) -> Result<bool> {
+    let map = bmap::extents(mount, intent.inode1, WhichFork::Data)?;
+    let mappings = bmap::mappings(map, intent.start1, intent.start1 + intent.blocks);
+    Ok(intent.has(exchange_flags::INO1_WRITTEN)
+        && mappings.iter().any(|mapping| !matches!(mapping.target, Target::Written(_))))
+}
+
+/// Whether the exchange is of all blocks that the file with shared ones has, and the other one
+/// has as many. Only then does Linux look for a flag to clear.
+fn is_of_whole_file(mount: &Mount, intent: &ExchangeIntent) -> bool {
+    let blocks = |inode| mount.geo.blocks_for(mount.inode(inode).core.size);
+    let (one, two) = (blocks(intent.inode1), blocks(intent.inode2));
+    let reflink = mount.inode(intent.inode1).core.flags2.contains(DiFlags2::REFLINK);
+    let (sharing, other) = if reflink { (one, two) } else { (two, one) };
+    intent.blocks == sharing && intent.blocks <= other
 }
 
 fn run(mount: &mut Mount, mut intent: ExchangeIntent, dry: bool) -> Result<()> {
