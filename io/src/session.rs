@@ -5,7 +5,7 @@ use std::io::Write;
 use libfs::Result;
 
 use crate::numbers::{self, Units};
-use crate::target::{Freshness, Handle, Image, OpenFlags, Target};
+use crate::target::{Freshness, Handle, Host, Image, Memory, OpenFlags, Protection, Target};
 
 /// One entry of the file table.
 #[derive(Debug, Clone)]
@@ -58,6 +58,17 @@ impl OpenFile {
     }
 }
 
+/// A part of a file in memory.
+#[derive(Debug)]
+pub struct Mapped {
+    /// The file, as the user named it.
+    pub path: String,
+    /// First byte of the file.
+    pub offset: u64,
+    pub protection: Protection,
+    pub memory: Memory,
+}
+
 /// The state that commands work on.
 pub struct Session {
     pub target: Box<dyn Target>,
@@ -67,6 +78,10 @@ pub struct Session {
     pub expert: bool,
     pub exit_code: u8,
     pub quit: bool,
+    /// Parts of files in memory.
+    pub mappings: Vec<Mapped>,
+    /// Index of the current one in `mappings`.
+    pub mapping: usize,
     /// Vectors of pread and pwrite: the last -V given stays in force, as in xfsprogs.
     pub vectors: usize,
 }
@@ -81,6 +96,8 @@ impl Session {
             expert,
             exit_code: 0,
             quit: false,
+            mappings: Vec::new(),
+            mapping: 0,
             vectors: 0,
         }
     }
@@ -88,6 +105,12 @@ impl Session {
     /// The image, or why a command cannot be used.
     pub fn image(&mut self) -> anyhow::Result<&mut Image> {
         self.target.image().ok_or_else(|| anyhow::anyhow!("this command needs an image (-D)"))
+    }
+
+    /// The system calls, or why a command cannot be used.
+    pub fn host(&mut self) -> anyhow::Result<&mut Host> {
+        let words = "this command needs a mounted file (no -D)";
+        self.target.host().ok_or_else(|| anyhow::anyhow!(words))
     }
 
     /// Units for number suffixes: block and sector size of the current file's filesystem.

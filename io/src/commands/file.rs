@@ -1,6 +1,6 @@
 //! file, print: show the table of open files, or choose the current one.
 
-use super::{Command, Scope};
+use super::{Command, Scope, mmap};
 use crate::session::{Complaint, Session};
 
 pub const FILE: Command = Command {
@@ -28,15 +28,14 @@ pub const PRINT: Command = Command {
     help: "",
     run: |session, _| {
         list(session);
+        mmap::list(session);
         Ok(())
     },
 };
 
 fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     if let Some(text) = arguments.get(1) {
-        // As atoi(3) reads it: what is no number is 0.
-        let end = text.find(|c: char| !c.is_ascii_digit() && c != '-').unwrap_or(text.len());
-        let number: i64 = text[..end].parse().unwrap_or(0);
+        let number = atoi(text);
         match usize::try_from(number) {
             Ok(index) if index < session.files.len() => session.current = index,
             _ => {
@@ -48,6 +47,12 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     }
     list(session);
     Ok(())
+}
+
+/// A number as atoi(3) reads it: what is none is 0.
+pub fn atoi(text: &str) -> i64 {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '-').unwrap_or(text.len());
+    text[..end].parse().unwrap_or(0)
 }
 
 /// Prints the table; the current file is in brackets.

@@ -16,6 +16,7 @@ mod help;
 mod inject;
 mod ls;
 mod mkdir;
+mod mmap;
 mod open;
 mod pread;
 mod project;
@@ -24,6 +25,7 @@ mod pwrite;
 mod quit;
 mod rm;
 mod seek;
+mod sendfile;
 mod share;
 mod shutdown;
 mod stat;
@@ -34,6 +36,7 @@ mod times;
 mod truncate;
 mod update;
 mod walk;
+mod whole;
 
 use libfs::Error;
 
@@ -92,6 +95,7 @@ pub const TABLE: &[Command] = &[
     share::DEDUPE,
     exchangerange::COMMAND,
     extsize::EXTSIZE,
+    sendfile::FADVISE,
     allocate::FALLOC,
     allocate::FCOLLAPSE,
     fsync::FDATASYNC,
@@ -101,6 +105,8 @@ pub const TABLE: &[Command] = &[
     flink::COMMAND,
     allocate::FPUNCH,
     allocate::FREESP,
+    whole::FREEZE,
+    whole::FSUUID,
     fsync::FSYNC,
     allocate::FUNSHARE,
     allocate::FWZERO,
@@ -108,10 +114,17 @@ pub const TABLE: &[Command] = &[
     get::COMMAND,
     help::COMMAND,
     inject::COMMAND,
+    whole::LABEL,
     ls::COMMAND,
     chattr::LSATTR,
     project::LSPROJ,
     mkdir::COMMAND,
+    mmap::MMAP,
+    mmap::MREAD,
+    mmap::MREMAP,
+    mmap::MSYNC,
+    mmap::MUNMAP,
+    mmap::MWRITE,
     open::COMMAND,
     pread::COMMAND,
     file::PRINT,
@@ -119,9 +132,11 @@ pub const TABLE: &[Command] = &[
     pwrite::COMMAND,
     quit::COMMAND,
     share::REFLINK,
+    whole::RESBLKS,
     allocate::RESVSP,
     rm::COMMAND,
     seek::COMMAND,
+    sendfile::SENDFILE,
     shutdown::COMMAND,
     update::START,
     stat::COMMAND,
@@ -130,6 +145,7 @@ pub const TABLE: &[Command] = &[
     fsync::SYNC,
     sync_range::COMMAND,
     fsync::SYNCFS,
+    whole::THAW,
     truncate::COMMAND,
     allocate::UNRESVSP,
     times::UTIMES,

@@ -253,6 +253,7 @@ impl Target for Image {
             ag_blocks: geometry.ag_blocks,
             stripe_unit: geometry.stripe_unit,
             stripe_width: geometry.stripe_width,
+            uuid: geometry.uuid,
         })
     }
 

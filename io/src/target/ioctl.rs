@@ -1,7 +1,7 @@
 //! The requests of Linux that neither nix nor rustix has: XFS's own, FIEMAP, cloning a
 //! range, and `sync_file_range(2)`.
 //!
-//! The only unsafe code of the program. Each function passes the kernel pointers to structures
+//! Unsafe code, of which there is only this and `memory`. Each function passes the kernel pointers to structures
 //! of the layout the request number names (`xfs_fs.h`, `linux/fs.h`, `linux/fiemap.h`) that
 //! live until the call returns; the sizes are checked at compile time, since the request
 //! number holds them.
@@ -226,6 +226,13 @@ mod raw {
     ioctl_write_ptr!(commit_range, b'X', 131, CommitRange);
     ioctl_readwrite!(swap_extents, b'X', 109, SwapExt);
     ioctl_read!(going_down, b'X', 125, u32);
+    ioctl_readwrite!(freeze, b'X', 119, i32);
+    ioctl_readwrite!(thaw, b'X', 120, i32);
+    ioctl_read!(label, 0x94, 49, [u8; LABEL]);
+    ioctl_write_ptr!(set_label, 0x94, 50, [u8; LABEL]);
+    ioctl_readwrite!(set_reserved, b'X', 114, [u64; 2]);
+    ioctl_read!(get_reserved, b'X', 115, [u64; 2]);
+    ioctl_write_ptr!(inject, b'X', 116, [i32; 2]);
 }
 
 type Fd<'a> = BorrowedFd<'a>;
@@ -366,6 +373,56 @@ pub fn swap_extents(fd: Fd<'_>, request: &mut SwapExt) -> Result<()> {
 pub fn going_down(fd: Fd<'_>, mut flags: u32) -> Result<()> {
     // SAFETY: the request takes a pointer to 32 bits of flags.
     done("GOINGDOWN", unsafe { raw::going_down(fd.as_raw_fd(), &mut flags) })
+}
+
+/// FIFREEZE or FITHAW.
+pub fn freeze(fd: Fd<'_>, freeze: bool) -> Result<()> {
+    let mut level = 1;
+    let call = if freeze { raw::freeze } else { raw::thaw };
+    // SAFETY: the requests take a pointer to an int, which they do not look at.
+    done("freeze", unsafe { call(fd.as_raw_fd(), &mut level) })
+}
+
+/// FSLABEL_MAX: bytes of a label's buffer, the 0 at its end included.
+const LABEL: usize = 256;
+
+/// FS_IOC_GETFSLABEL.
+pub fn label(fd: Fd<'_>) -> Result<Vec<u8>> {
+    let mut label = [0; LABEL];
+    // SAFETY: the kernel writes FSLABEL_MAX bytes at most.
+    done("GETFSLABEL", unsafe { raw::label(fd.as_raw_fd(), &mut label) })?;
+    Ok(label.into_iter().take_while(|&byte| byte != 0).collect())
+}
+
+/// FS_IOC_SETFSLABEL.
+///
+/// # Errors
+/// EINVAL for a label that does not fit.
+pub fn set_label(fd: Fd<'_>, label: &[u8]) -> Result<()> {
+    let mut buffer = [0; LABEL];
+    match buffer.get_mut(..label.len()) {
+        Some(place) if label.len() < LABEL => place.copy_from_slice(label),
+        _ => return Err(Error::os(Errno::EINVAL, "SETFSLABEL")),
+    }
+    // SAFETY: FSLABEL_MAX bytes that the kernel only reads, with a 0 at the end.
+    done("SETFSLABEL", unsafe { raw::set_label(fd.as_raw_fd(), &buffer) })
+}
+
+/// XFS_IOC_SET_RESBLKS if a number is wanted, else XFS_IOC_GET_RESBLKS: blocks kept back, and
+/// those of them that are free.
+pub fn reserved_blocks(fd: Fd<'_>, wanted: Option<u64>) -> Result<(u64, u64)> {
+    let mut blocks = [wanted.unwrap_or(0), 0];
+    let call = if wanted.is_some() { raw::set_reserved } else { raw::get_reserved };
+    // SAFETY: struct xfs_fsop_resblks is two numbers of 64 bits, writable for the call.
+    done("RESBLKS", unsafe { call(fd.as_raw_fd(), &mut blocks) })?;
+    Ok((blocks[0], blocks[1]))
+}
+
+/// XFS_IOC_ERROR_INJECTION.
+pub fn inject(fd: Fd<'_>, tag: i32) -> Result<()> {
+    let injection = [fd.as_raw_fd(), tag];
+    // SAFETY: struct xfs_error_injection is two ints, which the kernel only reads.
+    done("ERROR_INJECTION", unsafe { raw::inject(fd.as_raw_fd(), &injection) })
 }
 
 /// `sync_file_range(2)`.

@@ -6,6 +6,7 @@
 mod host;
 mod image;
 mod ioctl;
+mod memory;
 
 use std::io::{IoSlice, IoSliceMut};
 
@@ -14,6 +15,7 @@ use libfs::{Errno, Error, Result};
 
 pub use host::Host;
 pub use image::Image;
+pub use memory::{Memory, Protection};
 
 /// An open file of a target.
 pub type Handle = usize;
@@ -91,6 +93,8 @@ pub struct Geometry {
     pub stripe_unit: u32,
     /// Stripe width in blocks; 0 for none.
     pub stripe_width: u32,
+    /// The filesystem's UUID.
+    pub uuid: [u8; 16],
 }
 
 /// `struct statx`; what a target does not know is 0.
@@ -257,6 +261,10 @@ pub enum Seek {
 pub trait Target {
     /// The image, for commands that only an image has.
     fn image(&mut self) -> Option<&mut Image> {
+        None
+    }
+    /// The system calls, for commands that only mounted files have.
+    fn host(&mut self) -> Option<&mut Host> {
         None
     }
     /// The shape of the XFS filesystem that holds the file; `None` if it is another kind.
