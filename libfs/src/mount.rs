@@ -320,10 +320,18 @@ impl Mount {
         Ok(())
     }
 
-    /// Whether the intent lies so far behind the head that it should be logged anew.
+    /// Whether something lies so far behind the head that intents there should be logged anew.
+    pub(crate) fn tail_is_far(&self) -> bool {
+        self.logged.tail().is_some_and(|tail| self.is_far(tail))
+    }
+
+    /// Whether the intent does.
     pub(crate) fn intent_holds_tail(&self, id: u64) -> bool {
-        let (Some(log), Some(lsn)) = (&self.log, self.logged.intent(id)) else { return false };
-        log.distance(lsn) > log.size() / 4
+        self.logged.intent(id).is_some_and(|lsn| self.is_far(lsn))
+    }
+
+    fn is_far(&self, lsn: Lsn) -> bool {
+        self.log.as_ref().is_some_and(|log| log.distance(lsn) > log.size() / 4)
     }
 
     /// Writes everything committed so far to the log; durable when this returns.

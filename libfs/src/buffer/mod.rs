@@ -242,7 +242,12 @@ impl BufferCache {
     fn find(&mut self, segments: &[Segment]) -> Option<BufferId> {
         let id = *self.by_daddr.get(&segments[0].daddr)?;
         let buffer = self.buffer(id);
-        if buffer.segments == segments {
+        // The first address is the same; mostly there is one segment, of the length of the data.
+        let same = match (segments, buffer.segments.len()) {
+            ([only], 1) => only.len as usize == buffer.data.len(),
+            _ => buffer.segments == segments,
+        };
+        if same {
             return Some(id);
         }
         if buffer.is_busy() {

@@ -44,10 +44,14 @@ impl Extent {
     /// one record could hold both. Neighbouring filesystem block numbers never cross an
     /// allocation group, because groups begin with headers that no file owns.
     pub fn joins(&self, next: &Extent) -> bool {
+        self.is_continued_by(next) && self.len.saturating_add(next.len) <= MAX_EXTENT_BLOCKS
+    }
+
+    /// Whether `next` continues this extent in the file, on the device and in state.
+    pub fn is_continued_by(&self, next: &Extent) -> bool {
         self.end() == next.offset
             && self.start.0.checked_add(self.len) == Some(next.start.0)
             && self.unwritten == next.unwritten
-            && self.len.saturating_add(next.len) <= MAX_EXTENT_BLOCKS
     }
 }
 

@@ -465,6 +465,7 @@ fn reference_counts_follow_a_count_per_block() {
             len: 1,
             owner: Owner::COW,
             unwritten: false,
+            alone: false,
         }
         .defer(&mut tp);
     }

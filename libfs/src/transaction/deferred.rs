@@ -180,8 +180,12 @@ impl Transaction<'_> {
             for pending in &mut fresh {
                 self.log_intent(pending);
             }
-            fresh.append(&mut queue);
-            queue = fresh;
+            // The queue may be long, what is new is not.
+            while let Some(pending) = fresh.pop_back() {
+                queue.push_front(pending);
+            }
+            // Keeps the memory for the next step.
+            self.deferred = fresh;
             if queue.is_empty() {
                 return Ok(());
             }
@@ -223,7 +227,8 @@ impl Transaction<'_> {
 
     /// Rolls, and logs intents anew that lie so far back that the tail cannot follow.
     fn roll_with(&mut self, queue: &mut Queue) -> Result<()> {
-        for pending in queue.iter_mut() {
+        let far = self.mount.tail_is_far();
+        for pending in queue.iter_mut().filter(|_| far) {
             let Some(old) = pending.intent else { continue };
             if self.mount.intent_holds_tail(old) {
                 let done = pending.batch.done(old);

@@ -21,25 +21,47 @@ fn may_share(mount: &Mount, inode: InodeRef, which: WhichFork) -> bool {
     which == WhichFork::Data && mount.inode(inode).core.flags2.contains(DiFlags2::REFLINK)
 }
 
+/// The change of the reverse mapping, on filesystems that have one.
+fn rmap_intent(
+    tp: &Transaction<'_>,
+    inode: InodeRef,
+    which: WhichFork,
+    extent: Extent,
+    [own, shared]: [RmapOperation; 2],
+) -> Option<RmapIntent> {
+    let operation = if may_share(tp, inode, which) { shared } else { own };
+    let ino = tp.inode(inode).ino;
+    let blocks = (extent.start, extent.len as u32);
+    let intent =
+        || RmapIntent::file(operation, ino, which, extent.offset, blocks, extent.unwritten);
+    tp.geo.features.rmapbt.then(intent)
+}
+
 fn defer_rmap(
     tp: &mut Transaction<'_>,
     inode: InodeRef,
     which: WhichFork,
     extent: Extent,
-    [own, shared]: [RmapOperation; 2],
+    operations: [RmapOperation; 2],
 ) {
-    if !tp.geo.features.rmapbt {
-        return;
+    if let Some(intent) = rmap_intent(tp, inode, which, extent, operations) {
+        intent.defer(tp);
     }
-    let operation = if may_share(tp, inode, which) { shared } else { own };
-    let ino = tp.inode(inode).ino;
-    let blocks = (extent.start, extent.len as u32);
-    RmapIntent::file(operation, ino, which, extent.offset, blocks, extent.unwritten).defer(tp);
 }
 
-/// Queues that `extent` of a fork has a new owner.
-pub fn defer_rmap_map(tp: &mut Transaction<'_>, inode: InodeRef, which: WhichFork, extent: Extent) {
-    defer_rmap(tp, inode, which, extent, [RmapOperation::Map, RmapOperation::MapShared]);
+/// Queues that `extent` of a fork has a new owner; `alone` says that the fork maps nothing
+/// else that continues it, in the file and on the device.
+pub fn defer_rmap_map(
+    tp: &mut Transaction<'_>,
+    inode: InodeRef,
+    which: WhichFork,
+    extent: Extent,
+    alone: bool,
+) {
+    let operations = [RmapOperation::Map, RmapOperation::MapShared];
+    if let Some(intent) = rmap_intent(tp, inode, which, extent, operations) {
+        RmapIntent { alone, ..intent }.defer(tp);
+    }
 }
 
 /// Queues that `extent` of a fork lost its owner.

@@ -130,7 +130,10 @@ pub fn add(
     after.merge(left.into_iter().chain([new]).chain(right));
     splice(tp, inode, which, &old, &after)?;
     if reverse == ReverseMapping::Deferred {
-        blocks::defer_rmap_map(tp, inode, which, new);
+        // Longer than one mapping may be, neighbours are one reverse mapping all the same.
+        let alone = !left.is_some_and(|left| left.is_continued_by(&new))
+            && !right.is_some_and(|right| new.is_continued_by(&right));
+        blocks::defer_rmap_map(tp, inode, which, new, alone);
     }
     Ok(())
 }

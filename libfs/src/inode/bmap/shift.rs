@@ -64,6 +64,6 @@ pub fn shift(
     new.merge(left.into_iter().chain([moved]));
     splice(tp, inode, which, &old, &new)?;
     blocks::defer_rmap_unmap(tp, inode, which, record);
-    blocks::defer_rmap_map(tp, inode, which, moved);
+    blocks::defer_rmap_map(tp, inode, which, moved, false);
     Ok(())
 }

@@ -86,7 +86,7 @@ pub fn free_cow(tp: &mut Transaction<'_>, start: FsBlock, len: u32) {
 }
 
 fn staged_owner(operation: RmapOperation, start: FsBlock, len: u32) -> RmapIntent {
-    RmapIntent { operation, start, len, owner: Owner::COW, unwritten: false }
+    RmapIntent { operation, start, len, owner: Owner::COW, unwritten: false, alone: false }
 }
 
 impl Deferred for RefcountIntent {

@@ -119,6 +119,9 @@ pub struct RmapIntent {
     pub owner: Owner,
     /// Whether the blocks are unwritten: for conversions, afterwards.
     pub unwritten: bool,
+    /// Whether the fork is known to map nothing that continues a new mapping, so that there
+    /// is no record to merge it with. Not logged: recovery looks for such records.
+    pub alone: bool,
 }
 
 impl RmapIntent {
@@ -132,7 +135,7 @@ impl RmapIntent {
         unwritten: bool,
     ) -> Self {
         let owner = Owner { owner: ino, offset, flags: fork_flag(fork) };
-        Self { operation, start, len, owner, unwritten }
+        Self { operation, start, len, owner, unwritten, alone: false }
     }
 
     /// Defers the change; does nothing on a filesystem without reverse mappings.
@@ -152,7 +155,7 @@ impl RmapIntent {
         match self.operation {
             RmapOperation::Map | RmapOperation::Alloc => edit::map(tp, &mut cursor, &change),
             RmapOperation::Unmap | RmapOperation::Free => edit::unmap(tp, &mut cursor, &change),
-            RmapOperation::MapShared => shared::map(tp, &mut cursor, &change),
+            RmapOperation::MapShared => shared::map(tp, &mut cursor, &change, self.alone),
             RmapOperation::UnmapShared => shared::unmap(tp, &mut cursor, &change),
             RmapOperation::Convert | RmapOperation::ConvertShared => {
                 shared::convert(tp, &mut cursor, &change)
@@ -212,7 +215,7 @@ impl RmapIntent {
             owner.offset = 0;
         }
         let unwritten = bits & rmap_flags::UNWRITTEN != 0;
-        Ok(Self { operation, start, len: logged.me_len, owner, unwritten })
+        Ok(Self { operation, start, len: logged.me_len, owner, unwritten, alone: false })
     }
 }
 

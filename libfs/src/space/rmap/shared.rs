@@ -116,14 +116,18 @@ fn merge(left: Option<Rmap>, middle: Rmap, right: Option<Rmap>) -> Rmap {
     Rmap { len, ..first }
 }
 
-/// Adds a mapping.
+/// Adds a mapping; `alone` says that no record can be merged with it.
 pub(super) fn map(
     tp: &mut Transaction<'_>,
     cursor: &mut Cursor<Rmapbt>,
     change: &Change,
+    alone: bool,
 ) -> Result<()> {
-    let left = left_neighbour(tp, cursor, change)?;
-    let right = right_neighbour(tp, cursor, change)?;
+    let (mut left, mut right) = (None, None);
+    if !alone {
+        left = left_neighbour(tp, cursor, change)?;
+        right = right_neighbour(tp, cursor, change)?;
+    }
     let old: Vec<Rmap> = left.into_iter().chain(right).collect();
     replace(tp, cursor, &old, &[merge(left, change.record(), right)])
 }
