@@ -17,6 +17,8 @@ mod clone;
 mod clone_crash;
 #[path = "peers/commit.rs"]
 mod commit;
+#[path = "peers/commit_contention.rs"]
+mod commit_contention;
 #[path = "peers/commit_errors.rs"]
 mod commit_errors;
 #[path = "peers/cow.rs"]

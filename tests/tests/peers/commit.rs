@@ -1,8 +1,8 @@
-//! Commits: no update is lost, and no change between sample and commit goes unseen.
+//! Commits: no change between sample and commit goes unseen, and a power cut leaves all of a
+//! commit or nothing.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use libfs::device::{FaultDevice, FaultRule, FileDevice};
@@ -20,73 +20,8 @@ use tests::scratch::Scratch;
 use tests::skip::say;
 
 const SEED: u64 = 0xc0_3317;
-const WRITERS: u64 = 4;
-const COMMITS: u64 = 100_000;
-
 fn whole() -> ExchangeRange {
     ExchangeRange { flags: ExchangeFlags::TO_EOF, ..ExchangeRange::default() }
-}
-
-fn lock(filesystem: &Mutex<Filesystem>) -> MutexGuard<'_, Filesystem> {
-    filesystem.lock().expect("no writer panics")
-}
-
-/// One writer: reads the counter, prepares the next value in a file of its own and commits,
-/// until it did so `count` times. Others may do anything wherever the lock is let go.
-fn writer(shared: &Mutex<Filesystem>, file: u64, count: u64, refused: &AtomicU64) -> Result<()> {
-    let own = lock(shared).create_temporary("/", 0o600)?;
-    let mut done = 0;
-    while done < count {
-        let (fresh, value) = {
-            let mut filesystem = lock(shared);
-            let fresh = filesystem.start_commit(file)?;
-            let mut value = [0; 8];
-            filesystem.read(file, 0, &mut value)?;
-            (fresh, u64::from_le_bytes(value))
-        };
-        std::thread::yield_now();
-        lock(shared).write(own, 0, &(value + 1).to_le_bytes())?;
-        match lock(shared).commit_range(own, file, &whole(), &fresh) {
-            Ok(()) => done += 1,
-            Err(Error::Os { errno: Errno::EBUSY, .. }) => {
-                refused.fetch_add(1, Ordering::Relaxed);
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(lock(shared).release(own)?)
-}
-
-#[test]
-fn writers_that_contend_lose_no_update() -> Result<()> {
-    let Some(peers) = Peers::or_skip() else { return Ok(()) };
-    let Some(linux) = Linux::or_skip(&peers) else { return Ok(()) };
-    let scratch = Scratch::new()?;
-    let image = scratch.path("image");
-    peers.mkfs(&image, 300 << 20, &[])?;
-    let mut filesystem = open(Arc::new(FileDevice::open(&image)?))?;
-    let file = filesystem.create("/counter", 0o644)?;
-    filesystem.write(file, 0, &0u64.to_le_bytes())?;
-    let shared = Mutex::new(filesystem);
-    let refused = AtomicU64::new(0);
-    std::thread::scope(|scope| -> Result<()> {
-        let writers: Vec<_> = (0..WRITERS)
-            .map(|_| scope.spawn(|| writer(&shared, file, COMMITS / WRITERS, &refused)))
-            .collect();
-        writers.into_iter().try_for_each(|writer| writer.join().expect("no writer panics"))
-    })?;
-    let mut filesystem = shared.into_inner().context("no writer panicked")?;
-    let counter = contents(&mut filesystem, "/counter")?;
-    ensure!(counter == COMMITS.to_le_bytes(), "{counter:?} after {COMMITS} commits");
-    filesystem.close()?;
-    drop(filesystem);
-    peers.assert_clean(&image);
-    let hex = linux.script(&image, "od -An -tu8 $MNT/counter")?;
-    ensure!(hex.trim() == COMMITS.to_string(), "Linux reads {hex}");
-    let refused = refused.into_inner();
-    ensure!(refused > 0, "the writers never met");
-    say(&format!("{WRITERS} writers, {COMMITS} commits, {refused} refused and repeated"));
-    Ok(())
 }
 
 /// A way to change a file, its attributes or its names. The other file may change as well, but
