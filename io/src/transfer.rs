@@ -78,7 +78,7 @@ impl Plan {
         }
         let seed = seed(flags.value('Z').unwrap_or("0"))?;
         let [offset, length] = range;
-        let block = given.or(block).unwrap_or(4096);
+        let block = given.or(block).unwrap_or(session.units().block);
         let vectors = session.vectors;
         let largest = LARGEST / vectors.max(1) as u64;
         anyhow::ensure!(block <= largest, "buffers of {block} bytes are too large");

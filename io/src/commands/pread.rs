@@ -22,7 +22,7 @@ pub const COMMAND: Command = Command {
  Reads len bytes at off, block by block.
 
  -q   -- quiet mode, print nothing
- -b   -- size of each read (default 4096 bytes)
+ -b   -- size of each read (default: the block size)
  -B   -- from off backwards, block by block
  -F   -- from off forwards (default)
  -v   -- dump what was read (forward reads)

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::time::Instant;
 
-use super::{Command, Flags, Named, Scope, UsageError};
+use super::{Command, Flags, Named, Scope, UsageError, reason};
 use crate::numbers;
 use crate::session::{Complaint, Session};
 use crate::target::{Handle, TransferFlags, Written};
@@ -28,7 +28,7 @@ pub const COMMAND: Command = Command {
  -i   -- file of the host to take the data from (forward writes only)
  -d   -- read that file with direct I/O
  -s   -- bytes to skip at the start of that file
- -b   -- size of each write (default 4096 bytes)
+ -b   -- size of each write (default: the block size)
  -w   -- fdatasync at the end (in the timing, too)
  -W   -- fsync at the end (in the timing, too)
  -B   -- from off backwards, block by block
@@ -175,7 +175,14 @@ impl Pass<'_> {
         let Source::Host { file, at } = &mut self.source else { return Ok(want) };
         // Direct I/O reads whole blocks, though only part of the last is written.
         let all = self.buffer.bytes_mut();
-        let count = file.read_at(all, *at)?.min(want);
+        let count = match file.read_at(all, *at) {
+            Ok(count) => count.min(want),
+            Err(error) => {
+                // This ends the writing, without a failure to show for it, as in xfsprogs.
+                eprintln!("pread: {}", reason(&super::os(libfs::Error::io("pread", error))));
+                0
+            }
+        };
         *at += count as u64;
         Ok(count)
     }

@@ -130,7 +130,16 @@ impl Image {
             let errno = if none { Errno::EOPNOTSUPP } else { Errno::EINVAL };
             return Err(Error::os(errno, "an untorn write of several vectors"));
         };
-        let way = self.filesystem.write_untorn(open.ino, offset, piece, open.flags.direct)?;
+        let mut at = offset;
+        if open.flags.append {
+            // Linux looks at the offset that was given before it moves the write to the end.
+            let length = piece.len() as u64;
+            if !length.is_power_of_two() || !offset.is_multiple_of(length) {
+                return Err(Error::os(Errno::EINVAL, "an untorn write that is not aligned"));
+            }
+            at = self.filesystem.stat(open.ino)?.size;
+        }
+        let way = self.filesystem.write_untorn(open.ino, at, piece, open.flags.direct)?;
         Ok(Written { bytes: piece.len(), way: Some(way.to_string()) })
     }
 
@@ -234,6 +243,9 @@ impl Image {
         match self.filesystem.lookup(path) {
             Err(error) if how.create && error.errno() == Errno::ENOENT => {
                 self.filesystem.create(path, how.mode)
+            }
+            Ok(ino) if how.create && self.filesystem.stat(ino)?.mode & FORMAT == DIRECTORY => {
+                Err(Error::os(Errno::EISDIR, "creating a file"))
             }
             result => result,
         }
@@ -361,10 +373,10 @@ impl Target for Image {
     ) -> Result<Written> {
         let open = self.writable(file, Errno::EBADF)?;
         check_area(offset, pieces.iter().map(|piece| piece.len()))?;
-        let offset = if open.flags.append { self.size(file)? } else { offset };
         let written = if flags.atomic && !open.flags.staged {
             self.write_untorn(&open, offset, pieces)?
         } else {
+            let offset = if open.flags.append { self.size(file)? } else { offset };
             self.write_pieces(file, &open, offset, pieces)?
         };
         if flags.dsync || open.flags.sync {
@@ -441,8 +453,10 @@ impl Target for Image {
         let open = self.file(file)?;
         let stat = self.filesystem.stat(open.ino)?;
         let block_size = self.filesystem.geometry().block_size;
+        let mount_id =
+            if mask & STATX_MNT_ID_UNIQUE != 0 { STATX_MNT_ID_UNIQUE } else { STATX_MNT_ID };
         let mut found = Stat {
-            mask: STATX_USUAL | (mask & (STATX_MTIME | STATX_CTIME | STATX_BTIME)),
+            mask: STATX_USUAL | mount_id | (mask & (STATX_MTIME | STATX_CTIME | STATX_BTIME)),
             block_size,
             attributes: attribute_bits(stat.xflags),
             attributes_mask: STATX_ATTR_KNOWN,
@@ -556,7 +570,7 @@ impl Target for Image {
         &mut self,
         file: Handle,
         fork: Fork,
-        _unwritten: bool,
+        unwritten: bool,
         delayed: bool,
     ) -> Result<Vec<Extent>> {
         let open = self.file(file)?;
@@ -593,7 +607,7 @@ impl Target for Image {
                 offset: mapping.offset,
                 length: mapping.len,
                 place: mapping.start.map_or(Place::Hole, Place::At),
-                unwritten: mapping.unwritten,
+                unwritten: unwritten && mapping.unwritten,
                 shared: mapping.shared,
             })
             .collect())
@@ -732,8 +746,10 @@ const UTIME_OMIT: i64 = 0x3fff_fffe;
 const XFLAGS_KEEP_SPACE: u32 = 0x2 | 0x10 | 0x800;
 
 /// STATX_* and STATX_ATTR_* bits of `linux/stat.h`. What is always known are the basic ones
-/// without the times of change, and the identity of the mount.
-const STATX_USUAL: u32 = 0x173f;
+/// without the times of change.
+const STATX_USUAL: u32 = 0x73f;
+const STATX_MNT_ID: u32 = 0x1000;
+const STATX_MNT_ID_UNIQUE: u32 = 0x4000;
 const STATX_MTIME: u32 = 0x40;
 const STATX_CTIME: u32 = 0x80;
 const STATX_BTIME: u32 = 0x800;
