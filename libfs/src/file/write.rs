@@ -44,6 +44,7 @@ pub fn write(mount: &mut Mount, inode: InodeRef, offset: u64, data: &[u8]) -> Re
     if offset > size {
         zero_written(mount, inode, size, offset)?;
     }
+    mount.inode_mut(inode).written = true;
     let mut done = 0;
     let mut stamped = false;
     while let Some(rest) = data.get(done..).filter(|rest| !rest.is_empty()) {
@@ -328,6 +329,7 @@ pub(super) fn zero_written(mount: &mut Mount, inode: InodeRef, from: u64, to: u6
                     at += part.len() as u64;
                     continue;
                 }
+                mount.inode_mut(inode).written = true;
                 let written = write_written(mount, inode, extent, at, part, Growth::No)?;
                 at += written.bytes as u64;
             }

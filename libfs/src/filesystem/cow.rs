@@ -7,8 +7,8 @@ use crate::file::{self, AllocateMode, cow};
 impl Filesystem {
     /// Gives a file blocks of its own where it shares those of bytes `offset..offset + len`
     /// with other files, and unwritten ones where it has none (`FALLOC_FL_UNSHARE_RANGE`). It
-    /// grows to the end of the range. If it shares nothing any more, that is noted in its inode,
-    /// so that nobody has to look at reference counts for it.
+    /// grows to the end of the range. If it was not written to and shares nothing any more,
+    /// that is noted in its inode, so that nobody has to look at reference counts for it.
     ///
     /// # Errors
     /// As [`file::allocate()`].

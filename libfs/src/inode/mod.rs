@@ -79,6 +79,10 @@ pub struct Inode {
     /// How many of those were opened for writing while the flags allowed it: they may go on
     /// when the file becomes immutable or append-only.
     pub writers: u32,
+    /// Data was written to it since it came into memory. On Linux its page cache may then
+    /// hold data that is meant for staged blocks, and the file keeps the mark of one that
+    /// shares blocks (`DiFlags2::REFLINK`) even if it does so no more.
+    pub written: bool,
     /// It was made without a name and never had one, so it may get one. Other files without
     /// names are on their way out.
     pub nameable: bool,

@@ -111,6 +111,7 @@ impl Inode {
             log: InodeLogState::default(),
             opens: 0,
             writers: 0,
+            written: false,
             nameable: false,
         }
     }

@@ -13,8 +13,8 @@ use crate::{Error, Result};
 /// Bytes copied in one go.
 const STEP: u64 = 1 << 20;
 
-/// Copies what is shared in bytes `offset..offset + len` of a file, and takes note if the
-/// file shares nothing any more. Size and times stay.
+/// Copies what is shared in bytes `offset..offset + len` of a file, or, if there is nothing to
+/// copy, takes note if the file shares nothing any more. Size and times stay.
 ///
 /// # Errors
 ///
@@ -45,6 +45,7 @@ fn unshare_extent(mount: &mut Mount, inode: InodeRef, extent: Extent) -> Result<
     let at = part.offset << mount.geo.block_log;
     let mut data = vec![0; usize::try_from(len << mount.geo.block_log).unwrap_or(0)];
     read::read_mapped(mount, inode, at, &mut data)?;
+    mount.inode_mut(inode).written = true;
     let range = (part.offset, part.end());
     let copied = overwrite(mount, inode, range, at, &data, false)? as u64;
     if copied == 0 {
@@ -54,9 +55,11 @@ fn unshare_extent(mount: &mut Mount, inode: InodeRef, extent: Extent) -> Result<
 }
 
 /// Takes the flag from a file none of whose blocks are shared, so that nobody has to look
-/// at reference counts for it again.
+/// at reference counts for it again; like Linux, not from one that was written to just now
+/// ([`crate::inode::Inode::written`]), and so not in the call that copied the last of them.
 fn clear_flag_if_unshared(mount: &mut Mount, inode: InodeRef) -> Result<()> {
-    if !mount.inode(inode).core.flags2.contains(DiFlags2::REFLINK) {
+    let found = mount.inode(inode);
+    if !found.core.flags2.contains(DiFlags2::REFLINK) || found.written {
         return Ok(());
     }
     let extents: Vec<Extent> = bmap::extents(mount, inode, WhichFork::Data)?.iter().collect();
