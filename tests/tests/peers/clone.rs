@@ -77,8 +77,17 @@ impl Request {
             How::Clone => "reflink",
             How::Dedupe => "dedupe",
             How::Copy => {
-                let from = File::open(&source)?;
-                let to = OpenOptions::new().read(true).write(true).open(&target)?;
+                let opened = File::open(&source).and_then(|from| {
+                    let to = OpenOptions::new().read(true).write(true).open(&target)?;
+                    Ok((from, to))
+                });
+                let (from, to) = match opened {
+                    Ok(files) => files,
+                    Err(error) => {
+                        let errno = error.raw_os_error().context("opening")?;
+                        return Ok(Outcome::Refused(Errno::from_raw(errno)));
+                    }
+                };
                 let (mut from_at, mut to_at) = (source_offset, target_offset);
                 let length = usize::try_from(length)?;
                 let copied =
@@ -650,4 +659,66 @@ fn whole_files_exchange_their_extents_as_on_linux() -> Result<()> {
     swaps(&["-m", "rmapbt=0", "-b", "size=1k", "-n", "parent=0"], 1024)?;
     swaps(&["-i", "exchange=0"], 4096)?;
     swaps(&["-i", "exchange=0", "-m", "rmapbt=0,reflink=0"], 4096)
+}
+
+/// Files that are no files, or that may not be changed, and very large ones.
+#[test]
+fn odd_files_are_refused_as_on_linux() -> Result<()> {
+    let Some(peers) = Peers::or_skip() else { return Ok(()) };
+    if !linux::host_or_skip() {
+        return Ok(());
+    }
+    let scratch = Scratch::new()?;
+    let (image, ours) = (scratch.path("image"), scratch.path("ours"));
+    peers.mkfs(&image, IMAGE, &[])?;
+    let names = ["plain", "other", "immutable", "append", "directory", "device", "huge"];
+    linux::mount(&image, |root| {
+        for name in ["plain", "other", "immutable", "append"] {
+            fs::write(root.join(name), bytes(1, 20_000))?;
+        }
+        fs::create_dir(root.join("directory"))?;
+        let (kind, mode) = (rustix::fs::FileType::CharacterDevice, rustix::fs::Mode::RWXU);
+        let null = rustix::fs::makedev(1, 3);
+        rustix::fs::mknodat(rustix::fs::CWD, root.join("device"), kind, mode, null)?;
+        File::create(root.join("huge"))?.set_len(3 << 30)?;
+        peers.io(&root.join("immutable"), &["chattr +i"])?;
+        peers.io(&root.join("append"), &["chattr +a"]).map(drop)
+    })?;
+    sparse::copy(&image, &ours)?;
+    let mut requests = Vec::new();
+    for source in names {
+        for target in names {
+            for how in [How::Clone, How::Dedupe, How::Copy] {
+                // xfs_io's reading and writing of a device are not what is compared here.
+                let device = target == "device" && source != "directory";
+                for range in [
+                    CloneRange { length: 8192, ..CloneRange::default() },
+                    CloneRange { source_offset: 5, length: 8192, ..CloneRange::default() },
+                    CloneRange { length: 3 << 30, ..CloneRange::default() },
+                ] {
+                    let (source, target) = (source.to_owned(), target.to_owned());
+                    requests.extend((!device).then_some(Request { how, source, target, range }));
+                }
+            }
+        }
+    }
+    let by_linux: Vec<Outcome> = linux::mount(&image, |root| {
+        requests.iter().map(|request| request.by_linux(&peers, root)).collect()
+    })?;
+    let mut filesystem = open(&ours)?;
+    for (request, linux) in requests.iter().zip(&by_linux) {
+        let us = request.by_us(&mut filesystem)?;
+        ensure!(us == *linux, "{request:?}: Linux says {linux:?}, we {us:?}");
+    }
+    let a = filesystem.lookup("/huge")?;
+    let (b, limit) = (filesystem.create("/new", 0o644)?, 1 << 30);
+    filesystem.truncate(b, 3 << 30)?;
+    let range = CloneRange { source_offset: limit, target_offset: limit, length: limit + 4096 };
+    ensure!(filesystem.dedupe_range(a, b, &range)? == Dedupe::Same(limit));
+    filesystem.close()?;
+    drop(filesystem);
+    peers.assert_clean(&ours);
+    let errors: BTreeSet<String> = by_linux.iter().map(|outcome| format!("{outcome:?}")).collect();
+    say(&format!("{} requests end as on Linux: {errors:?}", requests.len()));
+    Ok(())
 }

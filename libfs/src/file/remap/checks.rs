@@ -4,6 +4,7 @@ use super::{How, RemapRequest, difference};
 use crate::file::MAX_SIZE;
 use crate::file::attributes::check_overwritable;
 use crate::format::inode::DiFlags;
+use crate::inode::InodeRef;
 use crate::mount::Mount;
 use crate::{Errno, Error, Result};
 
@@ -11,17 +12,28 @@ pub(super) fn invalid<T>(why: impl Into<String>) -> Result<T> {
     Err(Error::os(Errno::EINVAL, why))
 }
 
-/// Only regular files have blocks to share, and the target must be one that can be opened
-/// for writing.
+/// The target must be one that could be opened for writing, and only regular files have
+/// blocks to share.
 pub(super) fn check_kinds(mount: &Mount, request: &RemapRequest) -> Result<()> {
-    let cores = [&mount.inode(request.source).core, &mount.inode(request.target).core];
-    if cores.iter().any(|core| core.is_dir()) {
+    check_open(mount, request)?;
+    check_kind(mount, &[request.source, request.target])
+}
+
+/// Fails if the target could not have been opened for writing.
+pub(super) fn check_open(mount: &Mount, request: &RemapRequest) -> Result<()> {
+    let regular = mount.inode(request.target).core.is_regular();
+    if regular { check_overwritable(mount, request.target) } else { Ok(()) }
+}
+
+/// Fails if one is no regular file.
+pub(super) fn check_kind(mount: &Mount, inodes: &[InodeRef]) -> Result<()> {
+    if inodes.iter().any(|&inode| mount.inode(inode).core.is_dir()) {
         return Err(Error::os(Errno::EISDIR, "sharing contents"));
     }
-    if cores.iter().any(|core| !core.is_regular()) {
+    if inodes.iter().any(|&inode| !mount.inode(inode).core.is_regular()) {
         return invalid("only regular files can share contents");
     }
-    check_overwritable(mount, request.target)
+    Ok(())
 }
 
 /// Offset, length and end of a range are such as a file can have.

@@ -2,7 +2,6 @@
 
 use super::checks::{self, invalid};
 use super::{How, RemapRequest, remap};
-use crate::file::attributes::check_overwritable;
 use crate::file::{MAX_SIZE, read, write};
 use crate::mount::Mount;
 use crate::{Errno, Error, Result};
@@ -40,7 +39,6 @@ pub fn copy_range(mount: &mut Mount, request: &RemapRequest) -> Result<u64> {
 /// The rules of Linux, in its order; returns how many bytes there are to copy.
 fn check(mount: &Mount, request: &RemapRequest) -> Result<u64> {
     checks::check_kinds(mount, request)?;
-    check_overwritable(mount, request.target)?;
     checks::check_target(mount, request)?;
     let RemapRequest { source_offset, target_offset, length, .. } = *request;
     if source_offset.checked_add(length).is_none() || target_offset.checked_add(length).is_none() {

@@ -92,7 +92,8 @@ pub fn clone_range(mount: &mut Mount, request: &RemapRequest) -> Result<()> {
 /// As [`clone_range`], and EINVAL for ranges that reach beyond the end of either file.
 pub fn dedupe_range(mount: &mut Mount, request: &RemapRequest) -> Result<Dedupe> {
     mount.check_writable()?;
-    checks::check_kinds(mount, request)?;
+    checks::check_open(mount, request)?;
+    checks::check_kind(mount, &[request.source])?;
     checks::check_area(request.source_offset, request.length)?;
     let size = mount.inode(request.source).core.size;
     if request.source_offset + request.length > size {
@@ -100,6 +101,7 @@ pub fn dedupe_range(mount: &mut Mount, request: &RemapRequest) -> Result<Dedupe>
     }
     let length = request.length.min(DEDUPE_MAX);
     checks::check_area(request.target_offset, length)?;
+    checks::check_kind(mount, &[request.target])?;
     if length > 0 {
         match remap(mount, &RemapRequest { length, ..*request }, How::Dedupe) {
             (_, Ok(())) => {}
