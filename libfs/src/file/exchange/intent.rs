@@ -147,6 +147,12 @@ impl ExchangeIntent {
             bmap::extents(mount, inode, which)?;
             Ok(inode)
         };
+        // Linux 6.18 also clears the flag of a file 2 that keeps shared blocks, where file 1 has
+        // nothing written. To leave it set is never wrong.
+        let mut flags = logged.flags & !exchange_flags::ATTR_FORK;
+        if flags & exchange_flags::INO1_WRITTEN != 0 {
+            flags &= !exchange_flags::CLEAR_INO2_REFLINK;
+        }
         let inode1 = open(logged.inode1, logged.generation1)?;
         let inode2 = open(logged.inode2, logged.generation2)?;
         Ok(ExchangeIntent {
@@ -160,7 +166,7 @@ impl ExchangeIntent {
             start1: logged.start1,
             start2: logged.start2,
             blocks: logged.blocks,
-            flags: logged.flags & !exchange_flags::ATTR_FORK,
+            flags,
             size1: logged.size1,
             size2: logged.size2,
             guarded: [false; 2],
@@ -214,5 +220,37 @@ impl Deferred for ExchangeIntent {
     fn recover(mount: &mut Mount, intent: &IntentItem) -> Result<Vec<Self>> {
         let IntentItem::Exchange(logged) = intent else { return Ok(Vec::new()) };
         Ok(vec![Self::from_log(mount, logged)?])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filesystem::Filesystem;
+
+    #[test]
+    fn a_flag_that_linux_would_lose_is_kept_in_recovery() {
+        let mut filesystem = Filesystem::in_memory(300 << 20).unwrap();
+        let [one, two] = ["/one", "/two"].map(|path| filesystem.create(path, 0o600).unwrap());
+        let mount = filesystem.mount();
+        let [generation1, generation2] = [one, two].map(|ino| {
+            let inode = mount.iget(ino).unwrap();
+            mount.inode(inode).core.generation
+        });
+        let clear = exchange_flags::CLEAR_INO1_REFLINK | exchange_flags::CLEAR_INO2_REFLINK;
+        let mut recovered = |flags| {
+            let logged = Logged {
+                inode1: one,
+                inode2: two,
+                generation1,
+                generation2,
+                flags,
+                ..Logged::default()
+            };
+            ExchangeIntent::from_log(mount, &logged).unwrap().flags
+        };
+        assert_eq!(recovered(clear), clear);
+        let written = exchange_flags::INO1_WRITTEN;
+        assert_eq!(recovered(clear | written), exchange_flags::CLEAR_INO1_REFLINK | written);
     }
 }
