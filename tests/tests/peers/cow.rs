@@ -243,8 +243,9 @@ fn staging(hints: &str, seed: u64) -> Result<()> {
     peers.mkfs(&image, IMAGE, &[])?;
     prepare(&peers, &image, true)?;
     let ino = linux::mount(&image, |root| {
-        if !hints.is_empty() {
-            peers.io(&root.join("b"), &[hints])?;
+        let a = root.join("a").display().to_string();
+        for command in hints.split(';').filter(|command| !command.is_empty()) {
+            peers.io(&root.join("b"), &[&command.replace("@a", &a)])?;
         }
         Ok(fs::metadata(root.join("b"))?.ino())
     })?;
@@ -307,5 +308,8 @@ fn as_much_is_staged_in_advance_as_on_linux() -> Result<()> {
     staging("", 0xc0e1_0001)?;
     staging("cowextsize 4096", 0xc0e1_0002)?;
     staging("cowextsize 65536", 0xc0e1_0003)?;
-    staging("cowextsize 53248", 0xc0e1_0004)
+    staging("cowextsize 53248", 0xc0e1_0004)?;
+    // The larger of both hints counts.
+    staging("truncate 0;extsize 131072;reflink @a;cowextsize 16384", 0xc0e1_0005)?;
+    staging("truncate 0;extsize 16384;reflink @a", 0xc0e1_0006)
 }
