@@ -127,7 +127,8 @@ fn flag_bits(extent: &Extent, geometry: &Geometry) -> u32 {
     bits
 }
 
-/// The table of -v. Flags are shown with -p, and where an extent is shared.
+/// The table of -v. Flags have a column with -p and where there are stripes; without, they stand
+/// where there are any.
 fn print_table(extents: &[Extent], geometry: &Geometry, unwritten: bool, legend: bool) {
     let ag_size = u64::from(geometry.ag_blocks) * u64::from(geometry.block_size) / 512;
     let rows: Vec<[String; 5]> = extents.iter().map(|e| row(e, ag_size.max(1))).collect();
@@ -136,8 +137,8 @@ fn print_table(extents: &[Extent], geometry: &Geometry, unwritten: bool, legend:
     };
     let (offset, place, ag, within, total) =
         (width(0, 16), width(1, 16), width(2, 2), width(3, 16), width(4, 5));
-    let shown = unwritten || extents.iter().any(|e| e.shared);
-    let header = if shown { " FLAGS" } else { "" };
+    let column = unwritten || geometry.stripe_unit > 0;
+    let header = if column { " FLAGS" } else { "" };
     println!(
         "{:>4}: {:<offset$} {:<place$} {:>ag$} {:<within$} {:>total$}{header}",
         "EXT", "FILE-OFFSET", "BLOCK-RANGE", "AG", "AG-OFFSET", "TOTAL"
@@ -145,12 +146,13 @@ fn print_table(extents: &[Extent], geometry: &Geometry, unwritten: bool, legend:
     for (i, (row, extent)) in rows.iter().zip(extents).enumerate() {
         let [a, b, c, d, e] = row;
         let line = format!("{i:>4}: {a:<offset$} {b:<place$} {c:>ag$} {d:<within$} {e:>total$}");
+        let bits = flag_bits(extent, geometry);
         match extent.place {
-            Place::At(_) if shown => println!("{line} {:06o}", flag_bits(extent, geometry)),
+            Place::At(_) if unwritten || bits != 0 => println!("{line} {bits:06o}"),
             _ => println!("{line}"),
         }
     }
-    if legend && shown {
+    if legend && column {
         println!(" FLAG Values:");
         println!("    {SHARED:07o} Shared extent");
         println!("    {UNWRITTEN:07o} Unwritten preallocated extent");

@@ -432,6 +432,10 @@ impl Target for Image {
             Allocate::Unshare => AllocateMode::UnshareRange,
             Allocate::WriteZeroes => AllocateMode::WriteZeroes,
         };
+        // Looked at before how the file was opened.
+        if length == 0 || offset > i64::MAX as u64 || length > i64::MAX as u64 {
+            return Err(Error::os(Errno::EINVAL, "fallocate"));
+        }
         let open = self.changeable(file)?;
         self.filesystem.allocate(open.ino, mode, offset, length)?;
         if open.flags.sync {
