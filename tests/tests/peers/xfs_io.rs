@@ -154,6 +154,52 @@ fn assert_same_files(a: &Path, b: &Path) {
     tree(a).assert_same(&tree(b));
 }
 
+/// What only an image has: why an untorn write went which way, and staged files.
+#[test]
+fn untorn_and_staged_writes_of_an_image_say_and_show_what_they_do() {
+    let Some(peers) = Peers::or_skip() else { return };
+    let scratch = Scratch::new().unwrap();
+    let image = scratch.path("image");
+    peers.mkfs(&image, 300 << 20, &[]).unwrap();
+    let io = |arguments: &[&str]| {
+        run(ours::command("xfs_io").arg("-D").arg(&image).args(arguments)).unwrap()
+    };
+    io(&["-f", "-c", "pwrite -q -S 0x41 0 64k", "/file"]);
+    let quiet = io(&["-d", "-c", "pwrite -A -V 1 -b 16k 0 16k", "/file"]);
+    let told = io(&["-d", "-c", "pwrite -v -A -V 1 -b 16k 0 16k", "/file"]);
+    let (quiet, told): (Vec<_>, Vec<_>) = (quiet.lines().collect(), told.lines().collect());
+    assert_eq!(quiet.len(), 2, "{quiet:?}");
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told[0].starts_with("copy-on-write: "), "{told:?}");
+    assert_eq!(told[1], quiet[0]);
+
+    let seen = io(&[
+        "-c",
+        "open -A /file",
+        "-C",
+        "pwrite -q -S 0x5a 20k 4",
+        "-C",
+        "pread -v 20k 4",
+        "-C",
+        "file 0",
+        "-C",
+        "pread -v 20k 4",
+        "-C",
+        "file 1",
+        "-C",
+        "fsync",
+        "-C",
+        "file 0",
+        "-C",
+        "pread -v 20k 4",
+        "/file",
+    ]);
+    let dumped: Vec<&str> = seen.lines().filter(|line| line.starts_with("00005000")).collect();
+    let (old, new) = ("00005000:  41 41 41 41  AAAA", "00005000:  5a 5a 5a 5a  ZZZZ");
+    assert_eq!(dumped, [new, old, new], "{seen}");
+    peers.assert_clean(&image);
+}
+
 /// Scripts look for `^ FLAG (ARGUMENT )?--` in the help of a command before they use a flag.
 #[test]
 fn help_names_every_flag_that_help_of_xfsprogs_names() {
