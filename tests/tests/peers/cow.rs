@@ -313,3 +313,47 @@ fn as_much_is_staged_in_advance_as_on_linux() -> Result<()> {
     staging("truncate 0;extsize 131072;reflink @a;cowextsize 16384", 0xc0e1_0005)?;
     staging("truncate 0;extsize 16384;reflink @a", 0xc0e1_0006)
 }
+
+/// Without space for all copies a write ends early, and nothing is lost.
+#[test]
+fn a_full_filesystem_keeps_what_was_not_copied() -> Result<()> {
+    let Some(peers) = Peers::or_skip() else { return Ok(()) };
+    if !linux::host_or_skip() {
+        return Ok(());
+    }
+    let scratch = Scratch::new()?;
+    let image = scratch.path("image");
+    peers.mkfs(&image, IMAGE, &[])?;
+    prepare(&peers, &image, true)?;
+    let (old, new) = (pattern(7, SIZE), pattern(0x44, SIZE));
+    let copied = on_image(&image, |filesystem| {
+        let (b, filler) = (filesystem.lookup("/b")?, filesystem.create("/filler", 0o644)?);
+        filesystem.hold(b)?;
+        let geo = filesystem.geometry().clone();
+        let free = filesystem.mount().counters.available(&geo) - 70;
+        let keep = AllocateMode::Allocate { keep_size: true };
+        filesystem.allocate(filler, keep, 0, free * 4096)?;
+        let refused = filesystem.write(b, 0, &new).err().map(|error| error.errno());
+        ensure!(refused == Some(libfs::Errno::ENOSPC), "{refused:?}");
+        let mut found = vec![0; SIZE];
+        filesystem.read(b, 0, &mut found)?;
+        let copied = found.iter().zip(&new).take_while(|(a, b)| a == b).count() / 4096;
+        let end = copied * 4096;
+        ensure!(copied > 20 && found[end..] == old[end..], "{copied} blocks are new");
+        Ok(copied)
+    })?;
+    peers.assert_clean(&image);
+    ensure!(staged_records(&peers, &image)? == 0, "blocks are staged still");
+    on_image(&image, |filesystem| {
+        filesystem.unlink("/filler")?;
+        let b = filesystem.lookup("/b")?;
+        Ok(filesystem.write(b, 0, &new)?)
+    })?;
+    peers.assert_clean(&image);
+    linux::mount(&image, |root| {
+        ensure!(fs::read(root.join("a"))? == old && fs::read(root.join("b"))? == new);
+        Ok(())
+    })?;
+    say(&format!("{copied} of {} blocks were copied before the filesystem was full", SIZE / 4096));
+    Ok(())
+}
