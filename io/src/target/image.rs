@@ -137,6 +137,9 @@ impl Image {
             if !length.is_power_of_two() || !offset.is_multiple_of(length) {
                 return Err(Error::os(Errno::EINVAL, "an untorn write that is not aligned"));
             }
+            if !open.flags.direct {
+                return Err(Error::os(Errno::EOPNOTSUPP, "an untorn write through the page cache"));
+            }
             at = self.filesystem.stat(open.ino)?.size;
         }
         let way = self.filesystem.write_untorn(open.ino, at, piece, open.flags.direct)?;
