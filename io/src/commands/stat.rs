@@ -91,7 +91,8 @@ pub fn words(xflags: u32) -> String {
     set.map(|(_, _, name)| *name).collect::<Vec<_>>().join(", ")
 }
 
-/// Flags, hints and numbers of extents, and what direct I/O must keep to.
+/// Flags, hints and numbers of extents, and what direct I/O must keep to; the latter only on
+/// XFS.
 pub fn print_space(session: &mut Session, file: Handle, in_words: bool) -> anyhow::Result<()> {
     let stat = session.target.attributes(file).named("FS_IOC_FSGETXATTR")?;
     let shown = if in_words { words(stat.xflags) } else { letters(stat.xflags) };
@@ -100,6 +101,9 @@ pub fn print_space(session: &mut Session, file: Handle, in_words: bool) -> anyho
     println!("fsxattr.extsize = {}", stat.extsize);
     println!("fsxattr.cowextsize = {}", stat.cowextsize);
     println!("fsxattr.nextents = {}", stat.nextents);
+    if session.file().is_ok_and(|file| file.foreign) {
+        return Ok(());
+    }
     let attribute_extents = session.target.attribute_extents(file);
     println!("fsxattr.naextents = {}", attribute_extents.named("XFS_IOC_FSGETXATTRA")?);
     let limits = session.target.direct_limits(file).named("XFS_IOC_DIOINFO")?;
