@@ -63,6 +63,8 @@ mod same_steps;
 mod space;
 #[path = "peers/staged.rs"]
 mod staged;
+#[path = "peers/swap_extents.rs"]
+mod swap_extents;
 #[path = "peers/temporary.rs"]
 mod temporary;
 #[path = "peers/untorn.rs"]

@@ -710,6 +710,9 @@ impl Target for Image {
 
     fn swap_extents(&mut self, file: Handle, donor: Handle) -> Result<()> {
         let (target, donor) = (self.changeable(file)?, self.changeable(donor)?);
+        if target.flags.append || donor.flags.append {
+            return Err(Error::os(Errno::EBADF, "a file was opened for appending"));
+        }
         self.filesystem.swap_extents(target.ino, donor.ino)
     }
 
