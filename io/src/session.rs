@@ -84,6 +84,8 @@ pub struct Session {
     pub mapping: usize,
     /// Vectors of pread and pwrite: the last -V given stays in force, as in xfsprogs.
     pub vectors: usize,
+    /// Most rows of fiemap; 0 for all. The last -n given stays in force, as in xfsprogs.
+    pub fiemap_most: usize,
 }
 
 impl Session {
@@ -99,6 +101,7 @@ impl Session {
             mappings: Vec::new(),
             mapping: 0,
             vectors: 0,
+            fiemap_most: 0,
         }
     }
 

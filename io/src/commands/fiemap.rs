@@ -52,9 +52,11 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
         size.min(start.saturating_add(request.length))
     };
     let mut rows = rows(&found, start, end);
-    let most = flags.value('n').and_then(|text| text.parse::<usize>().ok()).unwrap_or(0);
-    if most > 0 {
-        rows.truncate(most);
+    if let Some(text) = flags.value('n') {
+        session.fiemap_most = text.parse().unwrap_or(0);
+    }
+    if session.fiemap_most > 0 {
+        rows.truncate(session.fiemap_most);
     }
     if flags.has('v') {
         print_table(&rows);

@@ -418,6 +418,7 @@ impl Target for Image {
     }
 
     fn truncate(&mut self, file: Handle, size: u64) -> Result<()> {
+        self.readable(file)?;
         let open = self.writable(file, Errno::EINVAL)?;
         match self.staged(file) {
             Some((filesystem, staged)) => filesystem.grow_staged(staged, size),
@@ -580,7 +581,7 @@ impl Target for Image {
         unwritten: bool,
         delayed: bool,
     ) -> Result<Vec<Extent>> {
-        let open = self.file(file)?;
+        let open = self.readable(file)?;
         if fork == Fork::CopyOnWrite {
             // As from a kernel that is not built for debugging.
             return Err(Error::os(Errno::EINVAL, "the copy-on-write fork"));
@@ -621,7 +622,7 @@ impl Target for Image {
     }
 
     fn fiemap(&mut self, file: Handle, request: &FiemapRequest) -> Result<Vec<FiemapExtent>> {
-        let open = self.file(file)?;
+        let open = self.readable(file)?;
         if self.filesystem.stat(open.ino)?.mode & FORMAT != REGULAR {
             return Err(Error::os(Errno::EOPNOTSUPP, "FIEMAP"));
         }
