@@ -79,6 +79,15 @@ fn names_are_given_and_refused_as_on_linux() -> Result<()> {
         refuse(filesystem, FileFlags::IMMUTABLE, "/file")?;
         refuse(filesystem, FileFlags::IMMUTABLE, "/name")?;
         refuse(filesystem, FileFlags::APPEND, "/name")?;
+        // A removed file gets none even if its inode was one of a file without a name before.
+        let again = filesystem.create_temporary("/", 0o600)?;
+        filesystem.release(again)?;
+        ensure!(filesystem.create("/again", 0o644)? == again);
+        filesystem.hold(again)?;
+        filesystem.unlink("/again")?;
+        let refused_again = filesystem.link_ino(again, "/name").err().map(|error| error.errno());
+        ensure!(refused_again == Some(Errno::ENOENT), "{refused_again:?}");
+        filesystem.release(again)?;
         filesystem.hold(lost)?;
         filesystem.unlink("/lost")?;
         refused.push(filesystem.link_ino(lost, "/name").err().map(|error| error.errno()));
