@@ -1,19 +1,21 @@
 //! Files of mounted filesystems, through the system calls.
 
+mod maps;
+mod requests;
+
 use std::io::{IoSlice, IoSliceMut};
-use std::num::NonZero;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use libfs::{Errno, Error, Result};
 use rustix::fs::{
-    self, Advice, AtFlags, CWD, FallocateFlags, Mode, OFlags, SeekFrom, Timespec, Timestamps,
+    self, AtFlags, CWD, FallocateFlags, Mode, OFlags, SeekFrom, Timespec, Timestamps,
 };
 use rustix::io::ReadWriteFlags;
 
 use super::{
     Allocate, Attributes, Deduped, DirectLimits, Exchange, Extent, FiemapExtent, FiemapRequest,
-    Fork, Freshness, Geometry, Handle, Memory, OpenFlags, Place, Protection, Remap, Seek, Stat,
-    Target, TransferFlags, Written, ioctl, unsupported,
+    Fork, Freshness, Geometry, Handle, OpenFlags, Remap, Seek, Stat, Target, TransferFlags,
+    Written, ioctl, unsupported,
 };
 
 /// RWF_* flags that rustix has no names for (`linux/fs.h`).
@@ -99,76 +101,6 @@ fn geometry(fd: BorrowedFd<'_>) -> Option<Geometry> {
         stripe_width: geometry.stripe_width,
         uuid: geometry.uuid,
     })
-}
-
-/// What only mounted files have.
-impl Host {
-    /// Maps a part of a file; see [`Memory::map`].
-    pub fn map(
-        &self,
-        file: Handle,
-        offset: u64,
-        length: usize,
-        protection: Protection,
-        synchronous: bool,
-        reserve: usize,
-    ) -> Result<Memory> {
-        Memory::map(self.fd(file)?, offset, length, protection, synchronous, reserve)
-    }
-
-    /// sendfile(2) until all is done or the source ends; returns bytes and calls.
-    pub fn sendfile(
-        &self,
-        file: Handle,
-        source: Handle,
-        offset: u64,
-        length: u64,
-    ) -> Result<(u64, u64)> {
-        let (fd, source) = (self.fd(file)?, self.fd(source)?);
-        let (mut at, mut done, mut calls) = (offset, 0, 0);
-        while done < length {
-            let want = usize::try_from(length - done).unwrap_or(usize::MAX);
-            let sent = fs::sendfile(fd, source, Some(&mut at), want);
-            let sent = sent.map_err(failed("sendfile"))? as u64;
-            if sent == 0 {
-                break;
-            }
-            done += sent;
-            calls += 1;
-        }
-        Ok((done, calls))
-    }
-
-    /// posix_fadvise(2).
-    pub fn advise(&self, file: Handle, offset: u64, length: u64, advice: Advice) -> Result<()> {
-        let length = NonZero::new(length);
-        fs::fadvise(self.fd(file)?, offset, length, advice).map_err(failed("fadvise"))
-    }
-
-    /// Freezes or thaws the filesystem of a file.
-    pub fn freeze(&self, file: Handle, freeze: bool) -> Result<()> {
-        ioctl::freeze(self.fd(file)?, freeze)
-    }
-
-    /// The label of the filesystem of a file.
-    pub fn label(&self, file: Handle) -> Result<Vec<u8>> {
-        ioctl::label(self.fd(file)?)
-    }
-
-    /// Sets the label of the filesystem of a file.
-    pub fn set_label(&self, file: Handle, label: &[u8]) -> Result<()> {
-        ioctl::set_label(self.fd(file)?, label)
-    }
-
-    /// Blocks kept back for root, and how many of them are free, after setting their number.
-    pub fn reserved_blocks(&self, file: Handle, wanted: Option<u64>) -> Result<(u64, u64)> {
-        ioctl::reserved_blocks(self.fd(file)?, wanted)
-    }
-
-    /// Has XFS fail at the point that the kernel calls `tag` (XFS_ERRTAG_*).
-    pub fn inject(&self, file: Handle, tag: i32) -> Result<()> {
-        ioctl::inject(self.fd(file)?, tag)
-    }
 }
 
 impl Target for Host {
@@ -407,18 +339,11 @@ impl Target for Host {
         unwritten: bool,
         delayed: bool,
     ) -> Result<Vec<Extent>> {
-        let fork = match fork {
-            Fork::Data => 0,
-            Fork::Attributes => BMV_IF_ATTRFORK,
-            Fork::CopyOnWrite => BMV_IF_COWFORK,
-        };
-        let unwritten = if unwritten { BMV_IF_PREALLOC } else { 0 };
-        let delayed = if delayed { BMV_IF_DELALLOC } else { 0 };
-        list_extents(self.fd(file)?, fork | unwritten | delayed)
+        maps::list_extents(self.fd(file)?, fork, unwritten, delayed)
     }
 
     fn fiemap(&mut self, file: Handle, request: &FiemapRequest) -> Result<Vec<FiemapExtent>> {
-        list_fiemap(self.fd(file)?, request)
+        maps::list_fiemap(self.fd(file)?, request)
     }
 
     fn clone_range(&mut self, file: Handle, source: Handle, range: Option<Remap>) -> Result<()> {
@@ -521,82 +446,6 @@ impl Target for Host {
         // XFS_FSOP_GOING_FLAGS_LOGFLUSH and _NOLOGFLUSH.
         ioctl::going_down(self.fd(file)?, if write_log { 1 } else { 2 })
     }
-}
-
-/// BMV_IF_* and BMV_OF_* flags of `xfs_fs.h`.
-const BMV_IF_ATTRFORK: i32 = 0x1;
-const BMV_IF_PREALLOC: i32 = 0x4;
-const BMV_IF_DELALLOC: i32 = 0x8;
-const BMV_IF_COWFORK: i32 = 0x20;
-const BMV_OF_PREALLOC: i32 = 0x1;
-const BMV_OF_LAST: i32 = 0x4;
-const BMV_OF_SHARED: i32 = 0x8;
-
-/// Asks for all extents, some at a time.
-fn list_extents(fd: BorrowedFd<'_>, flags: i32) -> Result<Vec<Extent>> {
-    const BATCH: i32 = 128;
-    let mut map = vec![ioctl::GetBmapX::default(); BATCH as usize];
-    let mut extents: Vec<Extent> = Vec::new();
-    let mut offset = 0;
-    loop {
-        map[0] = ioctl::GetBmapX {
-            offset,
-            length: -1,
-            count: BATCH,
-            iflags: flags,
-            ..Default::default()
-        };
-        ioctl::get_bmapx(fd, &mut map)?;
-        let got = usize::try_from(map[0].entries).unwrap_or(0).min(map.len() - 1);
-        for found in &map[1..=got] {
-            extents.push(Extent {
-                offset: found.offset as u64,
-                length: found.length as u64,
-                place: match found.block {
-                    -1 => Place::Hole,
-                    -2 => Place::Delayed,
-                    block => Place::At(block as u64),
-                },
-                unwritten: found.oflags & BMV_OF_PREALLOC != 0,
-                shared: found.oflags & BMV_OF_SHARED != 0,
-            });
-        }
-        let last = map[got];
-        if got == 0 || last.oflags & BMV_OF_LAST != 0 || got < map.len() - 1 {
-            return Ok(extents);
-        }
-        offset = last.offset + last.length;
-    }
-}
-
-/// FIEMAP_FLAG_* and FIEMAP_EXTENT_LAST of `linux/fiemap.h`.
-const FIEMAP_FLAG_SYNC: u32 = 0x1;
-const FIEMAP_FLAG_XATTR: u32 = 0x2;
-const FIEMAP_EXTENT_LAST: u32 = 0x1;
-
-fn list_fiemap(fd: BorrowedFd<'_>, request: &FiemapRequest) -> Result<Vec<FiemapExtent>> {
-    let sync = if request.sync { FIEMAP_FLAG_SYNC } else { 0 };
-    let flags = sync | if request.attributes { FIEMAP_FLAG_XATTR } else { 0 };
-    let end = request.start.saturating_add(request.length);
-    let mut extents = Vec::new();
-    let mut start = request.start;
-    loop {
-        let found = ioctl::fiemap(fd, start, end - start, flags)?;
-        let count = (found.mapped_extents as usize).min(found.extents.len());
-        extents.extend(found.extents[..count].iter().map(|extent| FiemapExtent {
-            logical: extent.logical,
-            physical: extent.physical,
-            length: extent.length,
-            flags: extent.flags,
-        }));
-        match extents.last() {
-            Some(last) if count > 0 && last.flags & FIEMAP_EXTENT_LAST == 0 => {
-                start = last.logical.saturating_add(last.length);
-            }
-            _ => break,
-        }
-    }
-    Ok(extents)
 }
 
 fn exchange_request(donor: i32, exchange: &Exchange) -> ioctl::ExchangeRange {
