@@ -88,6 +88,7 @@ struct Options {
 }
 
 fn main() -> ExitCode {
+    target::end_on_broken_pipe();
     let parsed = Options::command().try_get_matches();
     let parsed = parsed.and_then(|matches| {
         Options::from_arg_matches(&matches).map(|options| (options, lines(&matches)))

@@ -9,7 +9,7 @@ pub const COMMAND: Command = Command {
     name: "inject",
     alias: None,
     arguments: (0, None),
-    scope: Scope::Current,
+    scope: Scope::Session,
     xfs_only: false,
     expert: true,
     usage: "[tag ...]",
@@ -96,6 +96,10 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
 }
 
 fn inject_into_kernel(session: &mut Session, names: &[String]) -> anyhow::Result<()> {
+    if session.files.is_empty() {
+        eprintln!("no files are open, try 'help open'");
+        return Ok(());
+    }
     if names.is_empty() {
         list(&KERNEL);
     }

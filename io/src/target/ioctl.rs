@@ -1,5 +1,5 @@
 //! The requests of Linux that neither nix nor rustix has: XFS's own, FIEMAP, cloning a
-//! range, and `sync_file_range(2)`.
+//! range, `sync_file_range(2)` and `signal(2)`.
 //!
 //! Unsafe code, of which there is only this and `memory`. Each function passes the kernel pointers to structures
 //! of the layout the request number names (`xfs_fs.h`, `linux/fs.h`, `linux/fiemap.h`) that
@@ -423,6 +423,14 @@ pub fn inject(fd: Fd<'_>, tag: i32) -> Result<()> {
     let injection = [fd.as_raw_fd(), tag];
     // SAFETY: struct xfs_error_injection is two ints, which the kernel only reads.
     done("ERROR_INJECTION", unsafe { raw::inject(fd.as_raw_fd(), &injection) })
+}
+
+/// Lets the program end, as others do, when nobody reads its output any more; Rust's start-up code
+/// makes an error of that, which `println!` panics on.
+pub fn end_on_broken_pipe() {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    // SAFETY: the default action replaces an ignored signal; no handler is run.
+    let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
 }
 
 /// `sync_file_range(2)`.

@@ -15,6 +15,7 @@ use libfs::{Errno, Error, Result};
 
 pub use host::Host;
 pub use image::Image;
+pub use ioctl::end_on_broken_pipe;
 pub use memory::{Memory, Protection};
 
 /// An open file of a target.
