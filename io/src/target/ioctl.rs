@@ -1,10 +1,10 @@
 //! The requests of Linux that neither nix nor rustix has: XFS's own, FIEMAP, cloning a
 //! range, `sync_file_range(2)` and `signal(2)`.
 //!
-//! Unsafe code, of which there is only this and `memory`. Each function passes the kernel pointers to structures
-//! of the layout the request number names (`xfs_fs.h`, `linux/fs.h`, `linux/fiemap.h`) that
-//! live until the call returns; the sizes are checked at compile time, since the request
-//! number holds them.
+//! Unsafe code, of which there is only this and `memory`. Each function passes the kernel
+//! pointers to structures of the layout the request number names (`xfs_fs.h`, `linux/fs.h`,
+//! `linux/fiemap.h`) that live until the call returns; the sizes are checked at compile time,
+//! since the request number holds them.
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsRawFd, BorrowedFd};
