@@ -8,28 +8,7 @@ use crate::workload::Random;
 
 /// Commands that our xfs_io does not have yet: scripts with them are left out, and the tests say
 /// so.
-const MISSING: &[&str] = &[
-    "allocsp",
-    "chattr",
-    "chproj",
-    "cowextsize",
-    "extsize",
-    "falloc",
-    "fcollapse",
-    "finsert",
-    "fpunch",
-    "freesp",
-    "funshare",
-    "fzero",
-    "lsattr",
-    "lsproj",
-    "resvsp",
-    "seek",
-    "statx",
-    "sync_range",
-    "unresvsp",
-    "zero",
-];
+const MISSING: &[&str] = &[];
 
 /// True when our xfs_io does not have the command of this line yet.
 pub fn is_missing(line: &str) -> bool {
@@ -92,17 +71,27 @@ struct Generator {
     updating: bool,
     /// True when files may share blocks, and `swapext` is left out.
     sharing: bool,
+    /// True when files may be opened for direct I/O. `copy_range` is left out then: whether
+    /// Linux copies to such a file depends on how the data lies in its pages.
+    direct: bool,
+    /// True when blocks may be allocated behind the end of files. Exchanges to the end are left
+    /// out then: Linux frees such blocks, we exchange them.
+    behind: bool,
 }
 
 /// The script of `commands` commands that follows from `seed`.
 pub fn script(seed: u64, commands: usize) -> Script {
     let mut random = Random::new(seed);
     let sharing = random.below(8) != 0;
-    let mut generator = Generator { random, open: 0, current: 0, updating: false, sharing };
+    let direct = random.below(3) == 0;
+    let behind = random.below(2) == 0;
+    let mut generator =
+        Generator { random, open: 0, current: 0, updating: false, sharing, direct, behind };
     let mut lines = Vec::new();
     let files = 3 + generator.random.below(2);
     for name in NAMES.iter().take(usize::try_from(files).unwrap_or(3)) {
-        lines.push(generator.open(name, "-f"));
+        let flags = if direct && generator.one_in(2) { "-fd" } else { "-f" };
+        lines.push(generator.open(name, flags));
         // Most files begin with something in them.
         if generator.random.below(4) != 0 {
             let length = generator.pick(&["128k", "128k", "128k", "65000", "20000", "4k"]);
@@ -194,9 +183,12 @@ impl Generator {
     }
 
     fn command(&mut self) -> String {
-        let sharing = self.sharing;
-        let allowed =
-            |name: &str| if sharing { name != "swapext" } else { !SHARING.contains(&name) };
+        let (sharing, direct) = (self.sharing, self.direct);
+        let allowed = |name: &str| match name {
+            "swapext" => !sharing,
+            "copy_range" => sharing && !direct,
+            name => sharing || !SHARING.contains(&name),
+        };
         let choices: Vec<Choice> = CHOICES.into_iter().filter(|choice| allowed(choice.0)).collect();
         let mut at = self.random.below(choices.iter().map(|choice| choice.1).sum());
         for (name, weight) in choices {
@@ -215,9 +207,9 @@ impl Generator {
             "truncate" => format!("truncate {}", self.offset()),
             "stat" => "fsync\nstat".to_owned(),
             "fiemap" => "fiemap -v".to_owned(),
-            "bmap" => self.pick(&["bmap -vp", "bmap", "bmap -v"]).to_owned(),
+            "bmap" => self.pick(&["fsync\nbmap -vp", "fsync\nbmap", "fsync\nbmap -v"]).to_owned(),
             "falloc" | "fzero" => {
-                let keep = if self.one_in(2) { " -k" } else { "" };
+                let keep = if self.behind && self.one_in(2) { " -k" } else { "" };
                 format!("{name}{keep} {} {}", self.offset(), self.length())
             }
             "fpunch" | "funshare" => format!("{name} {} {}", self.offset(), self.any_length()),
@@ -281,15 +273,20 @@ impl Generator {
     }
 
     fn copy_range(&mut self) -> String {
-        // 7.2 takes the first open file whatever number is given.
-        let file = if self.one_in(4) { "-f 0" } else { self.name() };
-        format!("copy_range {file} -s {} -d {} -l {}", self.offset(), self.offset(), self.length())
+        // Not -f: 7.2 takes the first open file whatever number is given, and closes it.
+        let file = self.name();
+        format!("copy_range -s {} -d {} -l {} {file}", self.offset(), self.offset(), self.length())
     }
 
     fn exchangerange(&mut self) -> String {
         let flags = self.pick(&["", "", " -w", " -f", " -n", " -c", " -w -f"]);
         let file = self.name();
-        match self.random.below(6) {
+        let to_end = self.random.below(6).max(if self.behind { 3 } else { 0 });
+        // To the end, the sizes are exchanged as well. With -w, written blocks stay behind the end
+        // of a file then, and Linux shows what they hold when the file grows by a clone.
+        let flags =
+            if matches!(to_end, 0 | 2) { flags.replace(" -w", "") } else { flags.to_owned() };
+        match to_end {
             0 => format!("exchangerange{flags} {file}"),
             1 => format!(
                 "exchangerange{flags} -s {} -d {} -l {} {file}",
@@ -310,7 +307,7 @@ impl Generator {
     }
 
     fn startupdate(&mut self) -> String {
-        if self.updating || self.open == 0 || !self.sharing {
+        if self.updating || self.open == 0 || !self.sharing || self.behind {
             return "fsync".to_owned();
         }
         self.updating = true;
@@ -335,6 +332,7 @@ impl Generator {
         let length = BLOCK << self.random.below(5);
         let offset = if self.one_in(4) { self.offset() } else { self.random.below(6) * length };
         let seed = self.seed();
+        // Mostly refused on files that are not open for direct I/O.
         format!("pwrite -S {seed} -V 1 -A -b {length} {offset} {length}")
     }
 
@@ -350,7 +348,10 @@ impl Generator {
         if self.updating || self.open > 8 {
             return "fsync".to_owned();
         }
-        let flags = self.pick(&["", "-f", "-r", "-d", "-a", "-s", "-t", "-ds"]);
+        let flags = match self.direct {
+            true => self.pick(&["", "-r", "-d", "-d", "-a", "-s", "-t", "-ds"]),
+            false => self.pick(&["", "-f", "-r", "-a", "-s", "-t"]),
+        };
         let name = self.pick(&NAMES);
         // A file that does not exist is not opened; what the table then holds is not known.
         let flags = if name == "@/d" && !flags.contains('f') { "-f" } else { flags };

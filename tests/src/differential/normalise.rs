@@ -9,7 +9,7 @@
 use super::script::{Answer, Script, Transcript};
 
 /// Lines of `stat` and `statx` whose value says when or where, not what.
-const OWN: [&str; 11] = [
+const OWN: [&str; 13] = [
     "stat.ino",
     "stat.atime",
     "stat.mtime",
@@ -21,6 +21,10 @@ const OWN: [&str; 11] = [
     "stat.rdev_minor",
     "stat.mnt_id",
     "fsxattr.nextents",
+    // The unit of direct I/O tells whether the file may share blocks. When Linux notices that
+    // it does not any more depends on what it has in memory.
+    "dioattr.miniosz",
+    "dioattr.maxiosz",
 ];
 
 /// The transcript of a run of `script` whose directory was `base`.
@@ -29,10 +33,18 @@ const OWN: [&str; 11] = [
 /// count as shared; so from the first end of an update on, tables do not say what is shared.
 pub fn transcript(script: &Script, transcript: &Transcript, base: &str) -> Transcript {
     let mut sharing = !script.sharing_unknown;
+    let blocks = |text: String| match script.sharing_unknown {
+        true => text
+            .lines()
+            .filter(|line| !line.starts_with("stat.blocks"))
+            .map(|line| line.to_owned() + "\n")
+            .collect(),
+        false => text,
+    };
     let mut answers = Vec::new();
     for (index, answer) in transcript.answers.iter().enumerate() {
         let text = |text: &str| self::text(&place(text, base), sharing);
-        answers.push(Answer { output: text(&answer.output), errors: text(&answer.errors) });
+        answers.push(Answer { output: blocks(text(&answer.output)), errors: text(&answer.errors) });
         let command = script.commands.get(index).map_or("", String::as_str);
         sharing &=
             !["commitupdate", "cancelupdate", "close"].iter().any(|end| command.starts_with(end));
@@ -183,7 +195,8 @@ fn flags(row: &str, sharing: bool) -> String {
     }
     let octal = word.len() >= 6 && word.bytes().all(|digit| matches!(digit, b'0' | b'1'));
     match octal {
-        true if !sharing && word.starts_with('1') && word.ends_with("00000") => String::new(),
+        true if !sharing && word.ends_with("00000") => String::new(),
+        true if !sharing => format!("0{}", &word[1..]),
         true => word.to_owned(),
         false => String::new(),
     }

@@ -19,8 +19,8 @@ pub struct Script {
     pub paths: Vec<String>,
     /// One command a line.
     pub commands: Vec<String>,
-    /// Leaves out of tables of extents what is shared: on mounted files that depends on which
-    /// other files Linux has written back by then.
+    /// Leaves out of tables of extents what is shared, and how many blocks a file has: on mounted
+    /// files that depends on what Linux has written back by then, and on what it has staged.
     pub sharing_unknown: bool,
 }
 

@@ -1,6 +1,6 @@
 //! What the files of a directory are in the end, as lines that can be compared.
 //!
-//! A line for each file (size, blocks, attributes) and one for each mapped block: written or
+//! A line for each file (size, attributes) and one for each mapped block: written or
 //! unwritten, the checksum of its contents, and whom it shares its storage with. Sharing is
 //! told by the first of the blocks that have the same physical address and by their number, so
 //! that two filesystems with other addresses are alike when the same blocks are shared.
@@ -100,7 +100,7 @@ fn ask(peers: &Peers, files: &[(usize, PathBuf)]) -> Result<Vec<(String, String)
 
 fn file_state(path: &Path, stat: &str, map: &str) -> Result<FileState> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let kept = ["stat.size", "stat.blocks", "fsxattr"];
+    let kept = ["stat.size", "fsxattr"];
     let stat = normalise::text(stat, true);
     let facts = stat.lines().filter(|line| kept.iter().any(|start| line.starts_with(start)));
     let line = facts.map(|line| line.replace(" = ", "=")).collect::<Vec<_>>().join(" ");

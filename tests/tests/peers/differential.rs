@@ -103,11 +103,16 @@ fn judge(peers: &Peers, kinds: &[Kind], failed: &[Failed], count: u64) {
     };
     let template = Template::new(peers, SIZE, &[], 1).unwrap();
     let mut seeds: Vec<u64> = failed.iter().map(|(seed, _)| *seed).collect();
+    seeds.sort_unstable();
     seeds.dedup();
-    let shrunk = usize::try_from(number("XFS_DIFFERENTIAL_SHRINK", 3)).unwrap();
-    for seed in seeds.iter().take(shrunk) {
-        for (_, failure) in failed.iter().filter(|(of, _)| of == seed).take(2) {
-            say(&format!("seed {seed}: {:?}: {}", failure.world, failure.what));
+    let mut kinds_seen = BTreeSet::new();
+    let shrunk = usize::try_from(number("XFS_DIFFERENTIAL_SHOWN", 3)).unwrap();
+    let shrink_tries = usize::try_from(number("XFS_DIFFERENTIAL_TRIES", 150)).unwrap();
+    let first_of_kind = failed.iter().filter(|(_, failure)| kinds_seen.insert(failure.kind()));
+    for (seed, failure) in first_of_kind.take(shrunk) {
+        say(&format!("seed {seed}: {:?}: {}", failure.world, failure.what));
+        if shrink_tries == 0 {
+            continue;
         }
         let script = generate::script(*seed, LENGTH);
         let Some(kind) = alone(&template, kinds, &script).first().map(Failure::kind) else {
@@ -116,7 +121,7 @@ fn judge(peers: &Peers, kinds: &[Kind], failed: &[Failed], count: u64) {
         };
         let alike = |failures: &[Failure]| failures.iter().any(|failure| failure.kind() == kind);
         let with = |commands: &[String]| Script { commands: commands.to_vec(), ..script.clone() };
-        let small = shrink(script.commands.clone(), 150, |commands| {
+        let small = shrink(script.commands.clone(), shrink_tries, |commands| {
             alike(&alone(&template, kinds, &with(commands)))
         });
         let small = with(&small);
@@ -125,8 +130,6 @@ fn judge(peers: &Peers, kinds: &[Kind], failed: &[Failed], count: u64) {
             say(&format!("{:?}: {}", failure.world, failure.what));
         }
     }
-    seeds.sort_unstable();
-    seeds.dedup();
     panic!("{} of {count} scripts differ, the first has seed {first}: {seeds:?}", seeds.len());
 }
 

@@ -132,11 +132,35 @@ impl Image {
     pub(super) fn check_direct(&self, open: &Open, offset: u64, length: usize) -> Result<()> {
         let sector = u64::from(self.filesystem.geometry().sector_size);
         if open.flags.direct
+            && length > 0
             && (!offset.is_multiple_of(sector) || !(length as u64).is_multiple_of(sector))
         {
             return Err(Error::os(Errno::EINVAL, "unaligned direct I/O"));
         }
         Ok(())
+    }
+
+    /// As [`Self::check_direct`] for reading: what reads as zeros is not read, so Linux does not
+    /// mind where it begins and ends.
+    pub(super) fn check_direct_read(
+        &mut self,
+        open: &Open,
+        offset: u64,
+        length: usize,
+    ) -> Result<()> {
+        let Err(unaligned) = self.check_direct(open, offset, length) else { return Ok(()) };
+        let sector = u64::from(self.filesystem.geometry().sector_size);
+        let end = offset.saturating_add(length as u64);
+        let mut ends = Vec::new();
+        ends.extend((!offset.is_multiple_of(sector)).then_some(offset));
+        ends.extend((!end.is_multiple_of(sector)).then_some(end.saturating_sub(1)));
+        let holds = |mapping: &libfs::filesystem::Mapping, byte: u64| {
+            let here = mapping.offset..mapping.offset.saturating_add(mapping.len);
+            mapping.start.is_some() && !mapping.unwritten && here.contains(&(byte / 512))
+        };
+        let mappings = self.filesystem.mappings(open.ino, false)?;
+        let read = mappings.iter().any(|mapping| ends.iter().any(|&byte| holds(mapping, byte)));
+        if read { Err(unaligned) } else { Ok(()) }
     }
 
     pub(super) fn is_regular(&mut self, ino: u64) -> Result<bool> {

@@ -167,7 +167,7 @@ impl Target for Image {
         }
         let mut done = 0;
         for piece in pieces {
-            self.check_direct(&open, offset, piece.len())?;
+            self.check_direct_read(&open, offset, piece.len())?;
             let at = offset + done as u64;
             let got = match self.staged(file) {
                 Some((filesystem, staged)) => filesystem.read_staged(staged, at, piece)?,
