@@ -77,23 +77,9 @@ fn chattr(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
             }
         }
     }
-    let mut failed = false;
-    walk::each(session, reach, &mut |target, file, path| {
-        let changed = target.attributes(file).map_err(|error| ("get", error));
-        let changed = changed.and_then(|mut attributes| {
-            attributes.xflags = (attributes.xflags | set) & !clear;
-            target.set_attributes(file, &attributes).map_err(|error| ("set", error))
-        });
-        if let Err((what, error)) = changed {
-            eprintln!("xfs_io: cannot {what} flags on {path}: {}", reason(&error));
-            failed = true;
-        }
-        Ok(())
-    })?;
-    if failed {
-        session.exit_code = 1;
-    }
-    Ok(())
+    walk::change(session, reach, "flags", &|attributes| {
+        attributes.xflags = (attributes.xflags | set) & !clear;
+    })
 }
 
 fn lsattr(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {

@@ -49,7 +49,7 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     let length = match length {
         Some(length) => length,
         None => {
-            let size = session.target.stat(source, STATX_SIZE, 0).named("copy_range")?.size;
+            let size = session.target.size(source).named("copy_range")?;
             size.saturating_sub(source_offset.unwrap_or(0))
         }
     };
@@ -65,9 +65,6 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     }
     Ok(())
 }
-
-/// STATX_SIZE of `linux/stat.h`.
-const STATX_SIZE: u32 = 0x200;
 
 /// Entry `text` of the table of open files.
 fn table_entry(session: &Session, text: &str) -> anyhow::Result<Handle> {

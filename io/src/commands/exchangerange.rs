@@ -55,7 +55,7 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
         length: number('l', "length")?,
         flags: options,
     };
-    let size = session.target.stat(file, STATX_SIZE, 0).named("exchangerange")?.size;
+    let size = session.target.size(file).named("exchangerange")?;
     if flags.value('l').is_none() {
         exchange.length = size;
     }
@@ -86,6 +86,3 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     }
     Ok(())
 }
-
-/// STATX_SIZE of `linux/stat.h`.
-const STATX_SIZE: u32 = 0x200;

@@ -48,7 +48,7 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     let end = if request.attributes {
         0
     } else {
-        let size = session.target.stat(file.handle, STATX_SIZE, 0)?.size;
+        let size = session.target.size(file.handle)?;
         size.min(start.saturating_add(request.length))
     };
     let mut rows = rows(&found, start, end);
@@ -66,9 +66,6 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     }
     Ok(())
 }
-
-/// STATX_SIZE of `linux/stat.h`.
-const STATX_SIZE: u32 = 0x200;
 
 /// The extents with the holes between `start` and `end` (bytes), and their flags.
 fn rows(found: &[FiemapExtent], start: u64, end: u64) -> Vec<(Extent, u32)> {

@@ -45,7 +45,7 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     let length = match u64::try_from(length) {
         Ok(length) => length,
         Err(_) => {
-            let size = session.target.stat(file, STATX_SIZE, 0).named("fstat")?.size;
+            let size = session.target.size(file).named("fstat")?;
             size.saturating_sub(offset.max(0) as u64)
         }
     };
@@ -61,7 +61,7 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     let (done, ops) = match plan.order {
         Order::Forward => forward(session, file, &plan, how, &mut buffer, dump)?,
         Order::Backward | Order::Random => {
-            let size = session.target.stat(file, STATX_SIZE, 0).named("lseek")?.size;
+            let size = session.target.size(file).named("lseek")?;
             plan.offset = plan.offset.min(size);
             if plan.order == Order::Random {
                 plan.length = plan.length.min(size - plan.offset);
@@ -80,9 +80,6 @@ fn run(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     println!("{}", numbers::timing(done, ops, elapsed, flags.has('C')));
     Ok(())
 }
-
-/// STATX_SIZE of `linux/stat.h`.
-const STATX_SIZE: u32 = 0x200;
 
 /// From the first byte to the last; returns bytes read and the number of reads.
 fn forward(

@@ -48,9 +48,6 @@ pub const FADVISE: Command = Command {
     run: fadvise,
 };
 
-/// STATX_SIZE of `linux/stat.h`.
-const STATX_SIZE: u32 = 0x200;
-
 fn sendfile(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     let flags = Flags::parse(&SENDFILE, arguments, "f:i:q")?;
     let file = session.handle()?;
@@ -83,7 +80,7 @@ fn sendfile(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     let start = Instant::now();
     let sent = match range {
         Some(range) => Ok(range),
-        None => session.target.stat(source, STATX_SIZE, 0).map(|stat| (0, stat.size)),
+        None => session.target.size(source).map(|size| (0, size)),
     };
     let sent = sent.and_then(|(offset, length)| {
         let host = session.target.host();

@@ -91,8 +91,8 @@ fn start(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
         return Ok(());
     };
     let how = OpenFlags { temporary: true, mode: 0o600, ..Default::default() };
-    let size = match session.target.stat(original.handle, STATX_SIZE, 0) {
-        Ok(stat) => stat.size,
+    let size = match session.target.size(original.handle) {
+        Ok(size) => size,
         Err(error) => return give_up(session, &original.path, error),
     };
     let staging = match session.target.open(directory, &how) {
@@ -120,9 +120,6 @@ fn start(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
         OpenFile { path, handle: staging, flags, foreign: false, update: Some(update) };
     Ok(())
 }
-
-/// STATX_SIZE of `linux/stat.h`.
-const STATX_SIZE: u32 = 0x200;
 
 /// The update that the current file is the temporary file of.
 fn update_of(session: &mut Session) -> anyhow::Result<Update> {

@@ -2,7 +2,7 @@
 
 use super::reason;
 use crate::session::Session;
-use crate::target::{Handle, OpenFlags, Target};
+use crate::target::{Attributes, Handle, OpenFlags, Target};
 
 /// How far a command reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,32 @@ pub fn each(session: &mut Session, reach: Reach, visit: &mut Visit<'_>) -> anyho
     let mut below = Below { target: session.target.as_mut(), reach, visit, failed: false };
     below.descend(&file.path, directory)?;
     if below.failed {
+        session.exit_code = 1;
+    }
+    Ok(())
+}
+
+/// Changes the attributes of the files in reach; `what` is the change as a failure names it.
+pub fn change(
+    session: &mut Session,
+    reach: Reach,
+    what: &str,
+    change: &dyn Fn(&mut Attributes),
+) -> anyhow::Result<()> {
+    let mut failed = false;
+    each(session, reach, &mut |target, file, path| {
+        let changed = target.attributes(file).map_err(|error| ("get", error));
+        let changed = changed.and_then(|mut attributes| {
+            change(&mut attributes);
+            target.set_attributes(file, &attributes).map_err(|error| ("set", error))
+        });
+        if let Err((verb, error)) = changed {
+            eprintln!("xfs_io: cannot {verb} {what} on {path}: {}", reason(&error));
+            failed = true;
+        }
+        Ok(())
+    })?;
+    if failed {
         session.exit_code = 1;
     }
     Ok(())

@@ -304,6 +304,10 @@ pub trait Target {
 
     /// statx(2), with its STATX_* mask and AT_STATX_* flags.
     fn stat(&mut self, file: Handle, mask: u32, flags: u32) -> Result<Stat>;
+    /// The size of a file as its opener sees it, in bytes.
+    fn size(&mut self, file: Handle) -> Result<u64> {
+        Ok(self.stat(file, STATX_SIZE, 0)?.size)
+    }
     fn attributes(&mut self, file: Handle) -> Result<Attributes>;
     /// Number of extents of the attribute fork.
     fn attribute_extents(&mut self, file: Handle) -> Result<u32>;
@@ -340,6 +344,9 @@ pub trait Target {
     /// XFS_IOC_GOINGDOWN, writing the log first or not.
     fn shut_down(&mut self, file: Option<Handle>, write_log: bool) -> Result<()>;
 }
+
+/// STATX_SIZE of `linux/stat.h`.
+const STATX_SIZE: u32 = 0x200;
 
 /// The request is one that this target does not know.
 pub fn unsupported<T>(what: &str) -> Result<T> {
