@@ -307,6 +307,25 @@ fn store_part(mount: &mut Mount, inode: InodeRef, device: u64, at: u64, data: &[
 ///
 /// ENOSPC if shared blocks have to be copied; errors of the device and trees.
 pub(super) fn zero_written(mount: &mut Mount, inode: InodeRef, from: u64, to: u64) -> Result<()> {
+    zero(mount, inode, (from, to), false)
+}
+
+/// As [`zero_written`], for what lies behind the end of a file: shared blocks that hold zeros
+/// stay shared.
+///
+/// # Errors
+///
+/// As [`zero_written`].
+pub(super) fn zero_where_needed(
+    mount: &mut Mount,
+    inode: InodeRef,
+    from: u64,
+    to: u64,
+) -> Result<()> {
+    zero(mount, inode, (from, to), true)
+}
+
+fn zero(mount: &mut Mount, inode: InodeRef, (from, to): (u64, u64), share: bool) -> Result<()> {
     bmap::load(mount, inode, WhichFork::Data)?;
     let zeros = vec![0; ZEROS.min(usize::try_from(to.saturating_sub(from)).unwrap_or(ZEROS))];
     let mut at = from;
@@ -325,7 +344,7 @@ pub(super) fn zero_written(mount: &mut Mount, inode: InodeRef, from: u64, to: u6
                 let part = zeros.get(..here).unwrap_or(&zeros);
                 // Linux does not look at a page before it zeroes it, so a shared block is not
                 // shared any more.
-                if !shared && reads_as_zeros(mount, inode, at, part.len())? {
+                if (share || !shared) && reads_as_zeros(mount, inode, at, part.len())? {
                     at += part.len() as u64;
                     continue;
                 }

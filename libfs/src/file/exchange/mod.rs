@@ -143,7 +143,7 @@ fn clear_behind_end(mount: &mut Mount, intent: &ExchangeIntent) -> Result<()> {
         let size = mount.inode(inode).core.size;
         let end = (start + intent.blocks) << mount.geo.block_log;
         let end = end.max(intent.size1).max(intent.size2);
-        super::write::zero_written(mount, inode, size, end)?;
+        super::write::zero_where_needed(mount, inode, size, end)?;
         // What was staged in advance is for the mappings that the file has now.
         super::cow::cancel(mount, inode, (start, start + intent.blocks))?;
     }
