@@ -142,9 +142,17 @@ fn random_test(kinds: &[Kind], part: u64, default: u64) {
     let count = number(SCRIPTS, default);
     let first = number(SEED, 1) + part * 1_000_000;
     say(&format!("random scripts from seed {first} on"));
-    let failed = random(&peers, kinds, first, count);
+    let mut failed = random(&peers, kinds, first, count);
+    let known = failed.iter().filter(|(seed, _)| KNOWN_SEEDS.contains(seed)).count();
+    if known > 0 && count > 1 {
+        failed.retain(|(seed, _)| !KNOWN_SEEDS.contains(seed));
+        say(&format!("{known} differences of scripts that are known to differ: {KNOWN_SEEDS:?}"));
+    }
     judge(&peers, kinds, &failed, count);
 }
+
+/// Random scripts with differences that are known: said, not failed, unless run alone.
+const KNOWN_SEEDS: [u64; 5] = [247, 1_000_359, 2_000_135, 2_000_446, 2_000_494];
 
 /// The random scripts, in parts that run side by side.
 const PARTS: u64 = 4;
@@ -152,7 +160,6 @@ const PARTS: u64 = 4;
 macro_rules! random {
     ($name:ident, $part:literal) => {
         #[test]
-        #[ignore = "differences are known"]
         fn $name() {
             random_test(&WORLDS, $part, 2_000 / PARTS);
         }
