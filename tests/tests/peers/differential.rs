@@ -152,7 +152,11 @@ fn random_test(kinds: &[Kind], part: u64, default: u64) {
 }
 
 /// Random scripts with differences that are known: said, not failed, unless run alone.
-const KNOWN_SEEDS: [u64; 5] = [247, 1_000_359, 2_000_135, 2_000_446, 2_000_494];
+///
+/// In the last one Linux counts blocks whose allocation it has delayed as blocks of the file
+/// and refuses an extent size hint; in the others it shows old contents behind what was the
+/// end of a file, where ours reads zeros.
+const KNOWN_SEEDS: [u64; 4] = [247, 1_000_359, 2_000_446, 2_000_494];
 
 /// The random scripts, in parts that run side by side.
 const PARTS: u64 = 4;

@@ -80,14 +80,27 @@ fn exchange_if(
     check: impl FnOnce(&Mount) -> Result<()>,
 ) -> Result<()> {
     mount.check_writable()?;
-    if let Some(intent) = prepare(mount, request, check)? {
-        let dry = request.flags.contains(ExchangeFlags::DRY_RUN);
-        run(mount, intent, dry)?;
+    let dry = request.flags.contains(ExchangeFlags::DRY_RUN);
+    match prepare(mount, request, check)? {
+        Some(intent) => run(mount, intent, dry)?,
+        None if dry => {}
+        None => exchange_nothing(mount, request)?,
     }
     if request.flags.contains(ExchangeFlags::DSYNC) {
         mount.checkpoint()?;
     }
     Ok(())
+}
+
+/// An exchange of no bytes still counts as a change of both files, as on Linux.
+fn exchange_nothing(mount: &mut Mount, request: &ExchangeRequest) -> Result<()> {
+    let reservation = mount.reservations.ichange;
+    let mut tp = Transaction::begin(mount, reservation, 0)?;
+    super::touch(&mut tp, request.file1);
+    if request.file1 != request.file2 {
+        super::touch(&mut tp, request.file2);
+    }
+    tp.commit()
 }
 
 /// Checks the request and turns it into blocks; `None` if it is empty.
