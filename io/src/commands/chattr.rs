@@ -95,7 +95,7 @@ fn lsattr(session: &mut Session, arguments: &[String]) -> anyhow::Result<()> {
     let all = if alone && flags.has('a') { format!("/{all}") } else { String::new() };
     // Of a file that is not a directory, -D shows nothing.
     let mut failed = false;
-    let directory = session.target.stat(session.handle()?, 0x1, 0)?.mode & 0o170000 == 0o040000;
+    let directory = walk::is_directory(session)?;
     if reach == Reach::Directories && !directory {
         return Ok(());
     }

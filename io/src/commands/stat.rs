@@ -115,6 +115,13 @@ pub fn print_space(session: &mut Session, file: Handle, in_words: bool) -> anyho
 
 fn print_raw(stat: &Stat) {
     println!("stat.blksize = {}", stat.block_size);
+    print_raw_inode(stat);
+    print_raw_times(&[("atime", stat.atime), ("ctime", stat.ctime), ("mtime", stat.mtime)]);
+    print_raw_devices(stat);
+}
+
+/// From the number of links to that of blocks, as statx prints them, too.
+pub fn print_raw_inode(stat: &Stat) {
     println!("stat.nlink = {}", stat.links);
     println!("stat.uid = {}", stat.uid);
     println!("stat.gid = {}", stat.gid);
@@ -122,12 +129,18 @@ fn print_raw(stat: &Stat) {
     println!("stat.ino = {}", stat.ino);
     println!("stat.size = {}", stat.size);
     println!("stat.blocks = {}", stat.blocks);
-    for (name, (seconds, nanoseconds)) in
-        [("atime", stat.atime), ("ctime", stat.ctime), ("mtime", stat.mtime)]
-    {
+}
+
+/// Times, each under its name, in seconds and nanoseconds.
+pub fn print_raw_times(times: &[(&str, (i64, u32))]) {
+    for (name, (seconds, nanoseconds)) in times {
         println!("stat.{name}.tv_sec = {seconds}");
         println!("stat.{name}.tv_nsec = {nanoseconds}");
     }
+}
+
+/// The device that the file is, and the one that it is on.
+pub fn print_raw_devices(stat: &Stat) {
     println!("stat.rdev_major = {}", stat.rdev.0);
     println!("stat.rdev_minor = {}", stat.rdev.1);
     println!("stat.dev_major = {}", stat.dev.0);

@@ -1,6 +1,8 @@
 //! statx: what is known about the current file, and what of it is asked for.
 
-use super::stat::{print_file, print_space, print_times};
+use super::stat::{
+    print_file, print_raw_devices, print_raw_inode, print_raw_times, print_space, print_times,
+};
 use super::{Command, Flags, Named, Scope};
 use crate::session::{Complaint, Session};
 use crate::target::Stat;
@@ -114,28 +116,15 @@ fn print_raw(stat: &Stat) {
     println!("stat.mask = 0x{:x}", stat.mask);
     println!("stat.blksize = {}", stat.block_size);
     println!("stat.attributes = 0x{:x}", stat.attributes);
-    println!("stat.nlink = {}", stat.links);
-    println!("stat.uid = {}", stat.uid);
-    println!("stat.gid = {}", stat.gid);
-    println!("stat.mode: 0{:o}", stat.mode);
-    println!("stat.ino = {}", stat.ino);
-    println!("stat.size = {}", stat.size);
-    println!("stat.blocks = {}", stat.blocks);
+    print_raw_inode(stat);
     println!("stat.attributes_mask = 0x{:x}", stat.attributes_mask);
-    let times = [
+    print_raw_times(&[
         ("atime", stat.atime),
         ("btime", stat.btime),
         ("ctime", stat.ctime),
         ("mtime", stat.mtime),
-    ];
-    for (name, (seconds, nanoseconds)) in times {
-        println!("stat.{name}.tv_sec = {seconds}");
-        println!("stat.{name}.tv_nsec = {nanoseconds}");
-    }
-    println!("stat.rdev_major = {}", stat.rdev.0);
-    println!("stat.rdev_minor = {}", stat.rdev.1);
-    println!("stat.dev_major = {}", stat.dev.0);
-    println!("stat.dev_minor = {}", stat.dev.1);
+    ]);
+    print_raw_devices(stat);
     // Decimal behind the 0x, as xfsprogs has it.
     println!("stat.mnt_id = 0x{}", stat.mount_id);
     println!("stat.dio_mem_align = {}", stat.dio_memory_align);

@@ -25,8 +25,7 @@ pub fn each(session: &mut Session, reach: Reach, visit: &mut Visit<'_>) -> anyho
     if reach == Reach::File {
         return visit(session.target.as_mut(), file.handle, &file.path);
     }
-    let mode = session.target.stat(file.handle, STATX_TYPE, 0)?.mode;
-    let directory = mode & 0o170000 == 0o040000;
+    let directory = is_directory(session)?;
     let mut below = Below { target: session.target.as_mut(), reach, visit, failed: false };
     below.descend(&file.path, directory)?;
     if below.failed {
@@ -59,6 +58,12 @@ pub fn change(
         session.exit_code = 1;
     }
     Ok(())
+}
+
+/// Whether the current file is a directory.
+pub fn is_directory(session: &mut Session) -> anyhow::Result<bool> {
+    let file = session.handle()?;
+    Ok(session.target.stat(file, STATX_TYPE, 0)?.mode & 0o170000 == 0o040000)
 }
 
 /// STATX_TYPE of `linux/stat.h`.

@@ -6,9 +6,6 @@ use crate::inode::bmap;
 use crate::inode::extent_map::Extent;
 use crate::inode::{DiFlags2, InodeLogFlags, InodeRef, WhichFork};
 use crate::mount::Mount;
-use crate::space::Owner;
-use crate::space::ag_reservation::Pool;
-use crate::space::extent_free::FreeExtent;
 use crate::space::refcount;
 use crate::transaction::Transaction;
 
@@ -83,9 +80,7 @@ pub(crate) fn clear_flag_of_empty(tp: &mut Transaction<'_>, inode: InodeRef) -> 
 fn give_back(mount: &mut Mount, inode: InodeRef, part: Extent) -> Result<()> {
     let reservation = mount.reservations.write;
     let mut tp = Transaction::begin(mount, reservation, 0)?;
-    let len = part.len as u32;
-    refcount::free_cow(&mut tp, part.start, len);
-    tp.defer(FreeExtent::new(part.start, len, Owner::ELSEWHERE, Pool::None));
+    refcount::give_back_cow(&mut tp, part.start, part.len as u32);
     remove(&mut tp, inode, part);
     tp.commit()
 }

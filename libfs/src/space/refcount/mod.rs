@@ -85,6 +85,12 @@ pub fn free_cow(tp: &mut Transaction<'_>, start: FsBlock, len: u32) {
     RefcountIntent { operation: RefcountOperation::FreeCow, start, len }.defer(tp);
 }
 
+/// Defers giving blocks that are staged for copy on write back to free space.
+pub fn give_back_cow(tp: &mut Transaction<'_>, start: FsBlock, len: u32) {
+    free_cow(tp, start, len);
+    tp.defer(FreeExtent::new(start, len, Owner::ELSEWHERE, Pool::None));
+}
+
 fn staged_owner(operation: RmapOperation, start: FsBlock, len: u32) -> RmapIntent {
     RmapIntent { operation, start, len, owner: Owner::COW, unwritten: false, alone: false }
 }
@@ -206,8 +212,7 @@ pub fn recover_cow_leftovers(mount: &mut Mount) -> Result<u64> {
             let Some(record) = next else { break };
             let start = mount.geo.fsblock(agno, record.startblock);
             let mut tp = Transaction::begin(mount, mount.reservations.write, 0)?;
-            free_cow(&mut tp, start, record.len);
-            tp.defer(FreeExtent::new(start, record.len, Owner::ELSEWHERE, Pool::None));
+            give_back_cow(&mut tp, start, record.len);
             tp.commit()?;
             freed += u64::from(record.len);
             from = record_end(&record);
