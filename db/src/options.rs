@@ -24,15 +24,15 @@ pub struct Options {
     #[arg(short = 'F')]
     pub force: bool,
 
-    /// Allow a filesystem that is mounted read-only (nothing is written in any case)
+    /// Allow a filesystem that is mounted read-only
     #[arg(short = 'i')]
     pub mounted: bool,
 
-    /// Open read-only (nothing is written in any case)
+    /// Open read-only, so that not even expert mode changes anything
     #[arg(short = 'r')]
     pub read_only: bool,
 
-    /// Expert mode
+    /// Expert mode: know the commands that change things
     #[arg(short = 'x')]
     pub expert: bool,
 
@@ -47,6 +47,10 @@ pub struct Options {
     /// Realtime device
     #[arg(short = 'R', value_name = "rtdev")]
     pub realtime_device: Option<PathBuf>,
+
+    /// Print JSON where a command can
+    #[arg(long)]
+    pub json: bool,
 
     /// Print the version and leave
     #[arg(short = 'V', action = ArgAction::SetTrue)]

@@ -2,8 +2,8 @@
 //! plainly otherwise.
 
 use crate::commands::COMMANDS;
-use crate::session::Session;
-use crate::{execute, say};
+use crate::program::execute;
+use crate::session::{Session, say};
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;

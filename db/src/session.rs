@@ -1,6 +1,7 @@
 //! The open filesystem and the cursor that commands move over it.
 
 use crate::fields::Place;
+use crate::options::Options;
 use crate::types::Type;
 use anyhow::{Context, Result, bail};
 use libfs::device::{Device, FileDevice};
@@ -10,6 +11,7 @@ use libfs::format::geometry::{Fork, FsBlock, Geometry, Ino};
 use libfs::format::inode::{DiFlags2, Dinode, ForkFormat, mode};
 use libfs::format::superblock::{self, Dsb};
 use libfs::format::{btree_block, checksum};
+use std::io::Write;
 use std::path::Path;
 
 /// Bytes of a basic block, the unit of disk addresses.
@@ -43,6 +45,18 @@ impl Cursor {
 pub struct Session {
     /// Where the filesystem is.
     pub device: FileDevice,
+    /// The realtime device, if it is another.
+    pub realtime: Option<FileDevice>,
+    /// The device of the log, if it is another.
+    pub log_device: Option<FileDevice>,
+    /// Name of the program in messages and the prompt.
+    pub program: String,
+    /// Expert mode: commands that change things are known.
+    pub expert: bool,
+    /// Nothing may be written.
+    pub read_only: bool,
+    /// Commands print JSON where they can.
+    pub json: bool,
     /// Its geometry.
     pub geo: Geometry,
     /// The cursor; nowhere at first.
@@ -55,8 +69,6 @@ pub struct Session {
     pub dir_ino: Option<Ino>,
     /// File that output is copied to.
     pub log_file: Option<(String, std::fs::File)>,
-    /// What to tell before the output of the command that runs.
-    pub notes: String,
     /// Set by `quit`.
     pub done: bool,
 }
@@ -68,27 +80,58 @@ pub struct Mapping {
 }
 
 impl Session {
-    /// Opens the filesystem at `path` for reading; `force` skips the check of the magic
-    /// number.
+    /// Opens the filesystem and the other devices that `options` names: for writing only in
+    /// expert mode without -r.
     ///
     /// # Errors
     ///
-    /// An error is returned if the device cannot be read, or no superblock on it says
-    /// where its parts are.
-    pub fn open(path: &Path, force: bool) -> Result<Self> {
-        let device = FileDevice::open_read_only(path)?;
-        let geo = find_geometry(&device, path, force)?;
+    /// An error is returned if a device cannot be opened or read, or no superblock on the
+    /// first says where its parts are.
+    pub fn open(options: &Options) -> Result<Self> {
+        let path = options.device.as_deref().context("no device is named")?;
+        let read_only = options.read_only || !options.expert;
+        let open = if read_only { FileDevice::open_read_only } else { FileDevice::open };
+        let device = open(path)?;
+        let geo = find_geometry(&device, path, options.force)?;
         Ok(Session {
             device,
+            realtime: options.realtime_device.as_deref().map(open).transpose()?,
+            log_device: options.log_device.as_deref().map(open).transpose()?,
+            program: options.program.clone(),
+            expert: options.expert,
+            read_only,
+            json: options.json,
             geo,
             cursor: None,
             agno: 0,
             ino: None,
             dir_ino: None,
             log_file: None,
-            notes: String::new(),
             done: false,
         })
+    }
+
+    /// Prints text at once, to standard output and to the file that `log start` named.
+    pub fn show(&mut self, text: &str) {
+        say(text);
+        if let Some((name, file)) = &mut self.log_file
+            && let Err(error) = file.write_all(text.as_bytes())
+        {
+            eprintln!("{name}: {error}");
+        }
+    }
+
+    /// Writes bytes at a disk address.
+    ///
+    /// # Errors
+    ///
+    /// An error is returned if the filesystem is open for reading only, or the device fails.
+    pub fn write_at(&self, daddr: u64, bytes: &[u8]) -> Result<()> {
+        if self.read_only {
+            bail!("{} started in read only mode, writing disabled", self.program);
+        }
+        let offset = daddr.checked_mul(BASIC_BLOCK as u64).context("address is too large")?;
+        Ok(self.device.write_at(bytes, offset)?)
     }
 
     /// Reads `len` bytes at a disk address.
@@ -145,11 +188,11 @@ impl Session {
         cursor.crc_ok = checked.map(|offset| checksum::verify(summed, offset));
         match (cursor.crc_ok, self.ino) {
             (Some(false), Some(ino)) if cursor.kind == Type::Inode => {
-                self.notes.push_str(&format!("Metadata CRC error detected for ino {ino}\n"));
+                self.show(&format!("Metadata CRC error detected for ino {ino}\n"));
             }
             (Some(false), _) => complain(&cursor),
             (None, _) if cursor.kind == Type::Dir3 => {
-                self.notes.push_str("Unknown directory buffer type!\n");
+                self.show("Unknown directory buffer type!\n");
             }
             _ => {}
         }
@@ -372,4 +415,12 @@ fn find_backup(device: &FileDevice) -> Option<(u64, Geometry)> {
         }
     }
     None
+}
+
+/// Writes text to standard output; nobody may be reading any more.
+pub fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+        std::process::exit(1);
+    }
 }

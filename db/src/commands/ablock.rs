@@ -13,6 +13,7 @@ pub const COMMAND: Command = Command {
     alias: None,
     min_args: 1,
     max_args: Some(1),
+    expert: false,
     args: "filoff",
     summary: "set address to file offset (attr fork)",
     help: "\

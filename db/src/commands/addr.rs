@@ -14,6 +14,7 @@ pub const COMMAND: Command = Command {
     alias: Some("a"),
     min_args: 0,
     max_args: Some(1),
+    expert: false,
     args: "[field-expression]",
     summary: "set current address",
     help: "\

@@ -9,6 +9,7 @@ pub const COMMAND: Command = Command {
     alias: None,
     min_args: 0,
     max_args: Some(1),
+    expert: false,
     args: "[agno]",
     summary: "set address to agi header",
     help: "\

@@ -13,6 +13,7 @@ pub const COMMAND: Command = Command {
     alias: None,
     min_args: 0,
     max_args: Some(3),
+    expert: false,
     args: "[-ad] [block [len]]",
     summary: "show block map for current file",
     help: "\

@@ -11,6 +11,7 @@ pub const COMMAND: Command = Command {
     alias: None,
     min_args: 0,
     max_args: Some(1),
+    expert: false,
     args: "[d]",
     summary: "set address to daddr value",
     help: "\

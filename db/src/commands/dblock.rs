@@ -11,6 +11,7 @@ pub const COMMAND: Command = Command {
     alias: None,
     min_args: 1,
     max_args: Some(1),
+    expert: false,
     args: "filoff",
     summary: "set address to file offset (data fork)",
     help: "\

@@ -12,6 +12,7 @@ pub const COMMAND: Command = Command {
     alias: Some("fsb"),
     min_args: 0,
     max_args: Some(1),
+    expert: false,
     args: "[fsb]",
     summary: "set address to fsblock value",
     help: "\

@@ -9,6 +9,7 @@ pub const COMMAND: Command = Command {
     alias: None,
     min_args: 1,
     max_args: None,
+    expert: false,
     args: "string",
     summary: "calculate hash value",
     help: "\

@@ -1,6 +1,6 @@
 //! `help`: list the commands, or explain one.
 
-use super::{COMMANDS, Command, find};
+use super::{Command, find, known};
 use crate::session::Session;
 use anyhow::Result;
 
@@ -10,6 +10,7 @@ pub const COMMAND: Command = Command {
     alias: Some("?"),
     min_args: 0,
     max_args: Some(1),
+    expert: false,
     args: "[command]",
     summary: "help for one or all commands",
     help: "\
@@ -18,13 +19,13 @@ Lists every command, or explains one.
     run,
 };
 
-fn run(_: &mut Session, args: &[&str]) -> Result<String> {
+fn run(session: &mut Session, args: &[&str]) -> Result<String> {
     if let Some(name) = args.first() {
-        let command = find(name)?;
+        let command = find(session, name)?;
         let indented = command.help.lines().map(|line| format!(" {}\n", line.trim_start()));
         return Ok(format!("{}\n{}\n", line(command), indented.collect::<String>()));
     }
-    let lines = COMMANDS.iter().map(line).collect::<String>();
+    let lines = known(session).map(line).collect::<String>();
     Ok(format!("{lines}\nUse 'help commandname' for extended help.\n"))
 }
 

@@ -10,6 +10,7 @@ pub const COMMAND: Command = Command {
     alias: None,
     min_args: 0,
     max_args: Some(2),
+    expert: false,
     args: "[-r|-t] [stop|start <filename>]",
     summary: "decode the journal, or start or stop logging to a file",
     help: "\

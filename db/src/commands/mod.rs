@@ -32,6 +32,8 @@ pub struct Command {
     pub min_args: usize,
     /// Greatest number of arguments, `None` for any.
     pub max_args: Option<usize>,
+    /// Known in expert mode only.
+    pub expert: bool,
     /// Arguments, for help.
     pub args: &'static str,
     /// One line of help.
@@ -63,14 +65,20 @@ pub static COMMANDS: &[Command] = &[
     type_::COMMAND,
 ];
 
+/// The commands that this session knows.
+pub fn known(session: &Session) -> impl Iterator<Item = &'static Command> {
+    let expert = session.expert;
+    COMMANDS.iter().filter(move |command| expert || !command.expert)
+}
+
 /// The command with this name.
 ///
 /// # Errors
 ///
-/// An error is returned if there is none.
-pub fn find(name: &str) -> Result<&'static Command> {
+/// An error is returned if this session knows none.
+pub fn find(session: &Session, name: &str) -> Result<&'static Command> {
     let named = |command: &&Command| command.name == name || command.alias == Some(name);
-    COMMANDS.iter().find(named).ok_or_else(|| anyhow!("command {name} not found"))
+    known(session).find(named).ok_or_else(|| anyhow!("command {name} not found"))
 }
 
 /// Runs one line of input; returns what it prints. An empty line does nothing.
@@ -81,7 +89,7 @@ pub fn find(name: &str) -> Result<&'static Command> {
 pub fn run(session: &mut Session, line: &str) -> Result<String> {
     let words = split(line);
     let Some((name, args)) = words.split_first() else { return Ok(String::new()) };
-    let command = find(name)?;
+    let command = find(session, name)?;
     check_count(command, args.len())?;
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     (command.run)(session, &args)

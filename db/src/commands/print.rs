@@ -13,6 +13,7 @@ pub const COMMAND: Command = Command {
     alias: Some("p"),
     min_args: 0,
     max_args: None,
+    expert: false,
     args: "[value]...",
     summary: "print field values",
     help: "\

@@ -8,6 +8,7 @@ pub const COMMAND: Command = Command {
     alias: Some("q"),
     min_args: 0,
     max_args: Some(0),
+    expert: false,
     args: "",
     summary: "exit xfs_db",
     help: "\

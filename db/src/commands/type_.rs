@@ -12,6 +12,7 @@ pub const COMMAND: Command = Command {
     alias: None,
     min_args: 0,
     max_args: Some(1),
+    expert: false,
     args: "[newtype]",
     summary: "set/show current data type",
     help: "\

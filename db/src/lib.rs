@@ -1,0 +1,17 @@
+//! xfs_db: look at the structures of an XFS filesystem, sound or not, mounted or not, and
+//! in expert mode change them.
+//!
+//! It reads the device directly and never replays the log for looking. What a structure
+//! looks like is in `fields`, what can be done in `commands`. The programs that xfsprogs
+//! builds from its xfs_db, and those that print what it prints, are in `bin`.
+#![forbid(unsafe_code)]
+
+pub mod commands;
+pub mod fields;
+mod journal;
+pub mod json;
+pub mod options;
+pub mod program;
+mod prompt;
+pub mod session;
+pub mod types;
