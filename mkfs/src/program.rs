@@ -1,0 +1,131 @@
+//! mkfs.xfs: make an XFS filesystem.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use libfs::device::Device;
+use libfs::mkfs::{Notice, Plan, Sizes};
+
+use crate::cli::Cli;
+use crate::environment::Environment;
+use crate::report;
+use crate::signatures::{self, Found};
+use crate::target::Target;
+use crate::usage::{PROGRAM, Refusal};
+
+/// The version of xfsprogs that this program stands in for.
+const VERSION: &str = "7.2.0";
+
+/// Runs the program with the arguments of this process.
+pub fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(refusal) => {
+            eprint!("{refusal}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Refusal> {
+    let cli = Cli::parse(std::env::args())?;
+    if cli.version {
+        print(&format!("{PROGRAM} version {VERSION}\n"));
+        return Ok(());
+    }
+    let target = Target::find(&cli)?;
+    let traits = target.traits()?;
+    let sizes = Sizes::new(cli.block_size, cli.sector_size, &traits, &mut notify)?;
+    let (force, dry_run, quiet, discard) = (cli.force, cli.dry_run, cli.quiet, cli.discard);
+    let options = cli.into_options(sizes, &Environment::read())?;
+    target.refuse_mounted()?;
+    if !force {
+        refuse_overwriting(&target.name)?;
+    }
+    let plan = Plan::new(&options, sizes, &traits, &mut notify)?;
+    if dry_run || !quiet {
+        print(&report::geometry(&plan, &target.name));
+    }
+    if dry_run {
+        return Ok(());
+    }
+    let device = target.open(plan.bytes())?;
+    if discard && target.can_discard() {
+        discard_all(&device, quiet)?;
+    }
+    let mut bar = None;
+    let mut progress = |done, total| show_progress(&mut bar, done, total);
+    let overwrite = force && !target.create;
+    plan.write(&device, overwrite, &mut progress).map_err(failed)
+}
+
+fn failed(error: libfs::Error) -> Refusal {
+    Refusal::plain(format!("{PROGRAM}: {error}"))
+}
+
+/// Writes to standard output; that nobody reads it is no reason to make no filesystem.
+fn print(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+fn notify(notice: Notice) {
+    match notice {
+        Notice::Output(text) => print(&format!("{text}\n")),
+        Notice::Error(text) => eprintln!("{text}"),
+    }
+}
+
+fn refuse_overwriting(name: &str) -> Result<(), Refusal> {
+    let found = match signatures::find(Path::new(name)) {
+        Ok(None) => return Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Ok(Some(Found::Content(kind))) => {
+            format!("{name} appears to contain an existing filesystem ({kind}).")
+        }
+        Ok(Some(Found::PartitionTable(kind))) => {
+            format!("{name} appears to contain a partition table ({kind}).")
+        }
+        Err(_) => format!("probe of {name} failed, cannot detect existing filesystem."),
+    };
+    Err(Refusal::plain(format!(
+        "{PROGRAM}: {found}\n{PROGRAM}: Use the -f option to force overwrite."
+    )))
+}
+
+/// Discards all blocks, in pieces, so that the program can be interrupted.
+fn discard_all(device: &dyn Device, quiet: bool) -> Result<(), Refusal> {
+    const PIECE: u64 = 2 << 30;
+    if !quiet {
+        print("Discarding blocks...");
+    }
+    let size = device.size();
+    let mut offset = 0;
+    while offset < size {
+        let len = PIECE.min(size - offset);
+        device.discard(offset, len).map_err(failed)?;
+        offset += len;
+    }
+    if !quiet {
+        print("Done.\n");
+    }
+    Ok(())
+}
+
+/// A bar on standard error, if that is a terminal, while zeros are written.
+fn show_progress(bar: &mut Option<ProgressBar>, done: u64, total: u64) {
+    if !std::io::stderr().is_terminal() {
+        return;
+    }
+    let bar = bar.get_or_insert_with(|| {
+        let template = "Zeroing the log {wide_bar} {bytes}/{total_bytes} {eta}";
+        let style = ProgressStyle::with_template(template);
+        ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    });
+    bar.set_position(done);
+    if done == total {
+        bar.finish_and_clear();
+    }
+}
