@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, CommandFactory, Parser};
 use std::path::PathBuf;
 
 /// How to call the program.
@@ -58,4 +58,9 @@ pub struct Options {
 
     /// Device or image file
     pub device: Option<PathBuf>,
+}
+
+/// The options as clap knows them, for the manual page and completions too.
+pub fn command() -> clap::Command {
+    Options::command()
 }

@@ -2,7 +2,7 @@
 //! filesystem, atomically. The program is `program`; what it can do is in `commands`.
 #![deny(unsafe_code)]
 
-mod commands;
+pub mod commands;
 mod numbers;
 pub mod program;
 mod prompt;

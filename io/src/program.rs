@@ -80,6 +80,11 @@ struct Options {
     paths: Vec<String>,
 }
 
+/// The options as clap knows them, for the manual page and completions too.
+pub fn command() -> clap::Command {
+    Options::command()
+}
+
 /// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {
     target::end_on_broken_pipe();

@@ -40,12 +40,15 @@ const MISSING: &[(char, &str)] = &[
     ('m', "pqnoenforce"),
 ];
 
+/// What the value of an option with suboptions is called.
+pub const SUBOPTIONS: &str = "suboption[=value],...";
+
 /// The options as clap knows them: for parsing, manual page and completions.
 pub fn command() -> Command {
     let groups = GROUPS.iter().map(|(letter, help)| {
         Arg::new(*letter)
             .short(first(letter))
-            .value_name("suboption[=value],...")
+            .value_name(SUBOPTIONS)
             .action(ArgAction::Append)
             .allow_hyphen_values(true)
             .help(*help)

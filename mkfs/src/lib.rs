@@ -2,12 +2,13 @@
 //! manual page and completions too, is in `cli` and `suboptions`.
 #![forbid(unsafe_code)]
 
-mod cli;
+pub mod cli;
 mod environment;
+pub mod manual;
 mod number;
 pub mod program;
 mod report;
 mod signatures;
-mod suboptions;
+pub mod suboptions;
 mod target;
 mod usage;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, CommandFactory, Parser};
 
 /// What to do with the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +78,11 @@ struct Arguments {
     /// Device or image file
     #[arg(required_unless_present = "version")]
     device: Option<PathBuf>,
+}
+
+/// The options as clap knows them, for the manual page and completions too.
+pub fn command() -> clap::Command {
+    Arguments::command()
 }
 
 /// The suboptions of -o.

@@ -2,9 +2,13 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod completions;
+mod deb;
 mod demo;
 mod install;
+mod man;
 mod peers;
+mod programs;
 mod shell;
 mod test;
 
@@ -12,6 +16,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use install::Profile;
 
 /// Developer commands of xfsprogs-rs.
 #[derive(Debug, Parser)]
@@ -44,9 +50,25 @@ enum Task {
     },
     /// Install xfsprogs 7.2 and user-mode Linux from Debian into a cache directory, without root
     Peers,
+    /// Make the manual pages
+    Man {
+        /// Directory that gets them
+        #[arg(default_value = "target/man")]
+        directory: PathBuf,
+    },
+    /// Build the programs optimised and make a Debian package of them
+    Deb {
+        /// Directory that gets it
+        #[arg(default_value = "target/debian")]
+        directory: PathBuf,
+        /// Package the unoptimised programs of tests
+        #[arg(long)]
+        unoptimised: bool,
+    },
     /// Build the programs optimised and install them; mkfs_xfs becomes mkfs.xfs
     Install {
-        /// Directory that gets sbin/ with the programs, and share/man/man8/ with their pages
+        /// Directory that gets sbin/ with the programs, and share/ with manual pages, completions
+        /// for shells, and profiles for mkfs.xfs
         #[arg(long, default_value = "/usr/local")]
         prefix: PathBuf,
     },
@@ -58,7 +80,11 @@ fn main() -> ExitCode {
         Task::Demo => demo::run(),
         Task::Bench { filter, dir, runs } => bench::run(&filter, dir.as_deref(), runs),
         Task::Peers => peers::set_up().map(drop),
-        Task::Install { prefix } => install::run(&prefix),
+        Task::Man { directory } => man::run(&directory),
+        Task::Deb { directory, unoptimised } => {
+            deb::run(&directory, Profile::of(unoptimised)).map(drop)
+        }
+        Task::Install { prefix } => install::run(&prefix, Profile::Optimised),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
