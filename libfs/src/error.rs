@@ -103,6 +103,8 @@ pub enum At {
     Inode(u64),
     /// Allocation group number and block within it.
     AgBlock(u32, u32),
+    /// Block of the realtime section, as mappings count it.
+    RtBlock(u64),
     /// Log position: cycle and 512-byte block.
     Lsn(u32, u32),
     /// Byte offset inside whatever was given to the decoder.
@@ -115,6 +117,7 @@ impl fmt::Display for At {
             At::Daddr(d) => write!(f, "daddr {d}"),
             At::Inode(i) => write!(f, "inode {i}"),
             At::AgBlock(ag, block) => write!(f, "AG {ag} block {block}"),
+            At::RtBlock(block) => write!(f, "realtime block {block}"),
             At::Lsn(cycle, block) => write!(f, "log {cycle}/{block}"),
             At::Byte(offset) => write!(f, "byte {offset}"),
         }

@@ -80,7 +80,7 @@ pub fn geometry(plan: &Plan, name: &str) -> String {
         (
             "realtime",
             "none",
-            pad("extsz", geometry.rt_extent_size * block, 6) + "blocks=0, rtextents=0",
+            pad("extsz", geometry.realtime.extent_size * block, 6) + "blocks=0, rtextents=0",
         ),
         ("", "", pad("rgcount", 0, 4) + "rgsize=0 extents"),
         ("", "", pad("zoned", 0, 6) + "start=0 reserved=0"),

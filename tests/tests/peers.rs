@@ -51,6 +51,8 @@ mod harness;
 mod inode;
 #[path = "peers/mkfs.rs"]
 mod mkfs;
+#[path = "peers/mkfs_realtime.rs"]
+mod mkfs_realtime;
 #[path = "peers/power_cut.rs"]
 mod power_cut;
 #[path = "peers/recovery.rs"]

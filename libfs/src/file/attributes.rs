@@ -213,7 +213,7 @@ fn check_hints(
     }
     let hinted = flags.intersects(DiFlags::EXTSIZE | DiFlags::EXTSZINHERIT);
     check_hint(geo, new.extsize, hinted)?;
-    let unit = u64::from(geo.rt_extent_size) << geo.block_log;
+    let unit = u64::from(geo.realtime.extent_size) << geo.block_log;
     if flags.contains(DiFlags::REALTIME) && unit > 0 && !u64::from(new.extsize).is_multiple_of(unit)
     {
         return invalid(format!("hint {} and realtime extents of {unit} bytes", new.extsize));

@@ -1,6 +1,6 @@
 //! Blocks of the B+trees: free space, inodes, reverse mappings, reference counts (short
 //! form: 32-bit pointers inside one allocation group) and file extents (long form: 64-bit
-//! pointers). Version 5 headers only.
+//! pointers) and realtime metadata (long form too). Version 5 headers only.
 //!
 //! A leaf is a header and an array of records. An inner block is a header, room for as
 //! many keys as fit (low and high key each, for trees of overlapping records), and room
@@ -12,11 +12,6 @@ use crate::{At, Error, Result};
 use zerocopy::byteorder::big_endian::{U16, U32, U64};
 use zerocopy::byteorder::little_endian::U32 as LeU32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
-
-/// Magic of the realtime reverse mapping tree, "MAPR".
-pub const RT_RMAP_MAGIC: u32 = 0x4d41_5052;
-/// Magic of the realtime reference count tree, "RCNT".
-pub const RT_REFCOUNT_MAGIC: u32 = 0x5243_4e54;
 
 const NAME: &str = "btree block";
 
@@ -95,12 +90,18 @@ pub enum BtreeKind {
     Refcount,
     /// Extents of a file's fork.
     Bmap,
+    /// Owners of the blocks of a realtime group; the root is in a metadata file.
+    RtRmap,
+    /// Shared and staged extents of a realtime group; the root is in a metadata file.
+    RtRefcount,
 }
 
 impl BtreeKind {
     /// The trees an allocation group can have.
     pub const IN_AG: [Self; 6] =
         [Self::Bno, Self::Cnt, Self::Ino, Self::Fino, Self::Rmap, Self::Refcount];
+    /// The trees that have their root in an inode.
+    pub const IN_INODE: [Self; 3] = [Self::Bmap, Self::RtRmap, Self::RtRefcount];
 
     /// The magic number of the tree's blocks.
     pub const fn magic(self) -> u32 {
@@ -112,17 +113,19 @@ impl BtreeKind {
             BtreeKind::Rmap => 0x524d_4233,
             BtreeKind::Refcount => 0x5233_4643,
             BtreeKind::Bmap => 0x424d_4133,
+            BtreeKind::RtRmap => 0x4d41_5052,
+            BtreeKind::RtRefcount => 0x5243_4e54,
         }
     }
 
     /// The kind of tree that has blocks with this magic number.
     pub fn from_magic(magic: u32) -> Option<Self> {
-        Self::IN_AG.into_iter().chain([Self::Bmap]).find(|kind| kind.magic() == magic)
+        Self::IN_AG.into_iter().chain(Self::IN_INODE).find(|kind| kind.magic() == magic)
     }
 
     /// Whether blocks have the long header and 64-bit pointers.
     pub const fn is_long(self) -> bool {
-        matches!(self, BtreeKind::Bmap)
+        matches!(self, BtreeKind::Bmap | BtreeKind::RtRmap | BtreeKind::RtRefcount)
     }
 
     /// Bytes of a block's header.
@@ -144,8 +147,8 @@ impl BtreeKind {
         match self {
             BtreeKind::Bno | BtreeKind::Cnt => 8,
             BtreeKind::Ino | BtreeKind::Fino | BtreeKind::Bmap => 16,
-            BtreeKind::Rmap => 24,
-            BtreeKind::Refcount => 12,
+            BtreeKind::Rmap | BtreeKind::RtRmap => 24,
+            BtreeKind::Refcount | BtreeKind::RtRefcount => 12,
         }
     }
 
@@ -153,9 +156,10 @@ impl BtreeKind {
     /// mapping tree.
     pub const fn key_len(self) -> usize {
         match self {
-            BtreeKind::Ino | BtreeKind::Fino | BtreeKind::Refcount => 4,
+            BtreeKind::Ino | BtreeKind::Fino => 4,
+            BtreeKind::Refcount | BtreeKind::RtRefcount => 4,
             BtreeKind::Bno | BtreeKind::Cnt | BtreeKind::Bmap => 8,
-            BtreeKind::Rmap => 40,
+            BtreeKind::Rmap | BtreeKind::RtRmap => 40,
         }
     }
 
@@ -195,6 +199,8 @@ impl BtreeKind {
             BtreeKind::Rmap => "rmapbt",
             BtreeKind::Refcount => "refcntbt",
             BtreeKind::Bmap => "bmapbtd",
+            BtreeKind::RtRmap => "rtrmapbt",
+            BtreeKind::RtRefcount => "rtrefcntbt",
         }
     }
 }
@@ -354,5 +360,7 @@ const fn structure_name(kind: BtreeKind) -> &'static str {
         BtreeKind::Rmap => "reverse mapping btree block",
         BtreeKind::Refcount => "reference count btree block",
         BtreeKind::Bmap => "extent btree block",
+        BtreeKind::RtRmap => "realtime reverse mapping btree block",
+        BtreeKind::RtRefcount => "realtime reference count btree block",
     }
 }

@@ -9,6 +9,7 @@
 
 use super::btree_block::BtreeKind;
 use super::features::{Features2, Incompat, RoCompat, Version};
+pub use super::realtime_geometry::RealtimeGeometry;
 use super::superblock::Dsb;
 use super::{Check, NULL_FSBLOCK, NULL_INO};
 use crate::{At, Result};
@@ -105,8 +106,11 @@ pub struct Features {
     pub zoned: bool,
     /// Names compare without regard to ASCII case.
     pub ascii_ci: bool,
-    /// A realtime device belongs to the filesystem.
+    /// A realtime section belongs to the filesystem.
     pub realtime: bool,
+    /// Realtime groups have gaps between them in the address space of mappings only, not
+    /// on the device, unless this is set: then on the device too.
+    pub zone_gaps: bool,
     /// Quota inodes are recorded.
     pub quota: bool,
     /// Counters in the superblock are lazy.
@@ -163,6 +167,10 @@ pub struct MaxLevels {
     pub bmap_data: u32,
     /// Attribute fork, with the root in the inode.
     pub bmap_attr: u32,
+    /// Reverse mapping btree of a realtime group, with the root in the inode; 0 without.
+    pub rt_rmap: u32,
+    /// Reference count btree of a realtime group, with the root in the inode; 0 without.
+    pub rt_refcount: u32,
 }
 
 impl MaxLevels {
@@ -175,6 +183,8 @@ impl MaxLevels {
             BtreeKind::Rmap => self.rmap,
             BtreeKind::Refcount => self.refcount,
             BtreeKind::Bmap => self.bmap_data.max(self.bmap_attr),
+            BtreeKind::RtRmap => self.rt_rmap,
+            BtreeKind::RtRefcount => self.rt_refcount,
         }
     }
 }
@@ -232,10 +242,10 @@ pub struct Geometry {
     pub stripe_unit: u32,
     /// Stripe width in blocks, 0 for none.
     pub stripe_width: u32,
-    /// Realtime extent size in blocks.
-    pub rt_extent_size: u32,
-    /// Blocks on the realtime device.
-    pub rt_blocks: u64,
+    /// Realtime section.
+    pub realtime: RealtimeGeometry,
+    /// Root of the metadata directory tree; [`Ino::NULL`] without.
+    pub metadir_ino: Ino,
     /// UUID that metadata carries.
     pub meta_uuid: [u8; 16],
     /// UUID that users see, and that log records carry.
@@ -281,8 +291,8 @@ impl Geometry {
             imax_pct: sb.imax_pct.into(),
             stripe_unit: sb.unit.get(),
             stripe_width: sb.width.get(),
-            rt_extent_size: sb.rextsize.get(),
-            rt_blocks: sb.rblocks.get(),
+            realtime: RealtimeGeometry::new(sb),
+            metadir_ino: if features.metadir { Ino(sb.metadirino.get()) } else { Ino::NULL },
             meta_uuid: sb.metadata_uuid(),
             uuid: sb.uuid,
             root_ino: Ino(sb.rootino.get()),
@@ -508,7 +518,7 @@ impl Geometry {
             BtreeKind::Refcount => {
                 self.features.reflink.then_some(rmap + u32::from(self.features.rmapbt))
             }
-            BtreeKind::Bmap => None,
+            BtreeKind::Bmap | BtreeKind::RtRmap | BtreeKind::RtRefcount => None,
         }
     }
 
@@ -542,6 +552,44 @@ impl Geometry {
         let rmap =
             if self.features.rmapbt { for_tree(rmap_level, self.max_levels.rmap) } else { 0 };
         free_space + rmap
+    }
+
+    // ---- Realtime section ----
+
+    /// Whether realtime groups have reverse mapping btrees.
+    pub fn has_rt_rmap(&self) -> bool {
+        self.features.metadir && self.features.rmapbt && self.features.realtime
+    }
+
+    /// Whether realtime groups have reference count btrees.
+    pub fn has_rt_refcount(&self) -> bool {
+        self.features.metadir && self.features.reflink && self.features.realtime
+    }
+
+    /// The realtime block `rgbno` of realtime group `rgno`, as mappings count it. Without
+    /// groups the section is one group, number 0.
+    pub fn rt_block(&self, rgno: u32, rgbno: u32) -> u64 {
+        self.realtime.block(rgno, rgbno)
+    }
+
+    /// Realtime group, and block within it, of a realtime block. Groups beyond 32 bits, and
+    /// blocks beyond them where there are no groups, give `u32::MAX`.
+    pub fn rt_block_parts(&self, block: u64) -> (u32, u32) {
+        self.realtime.parts(block)
+    }
+
+    /// Disk address of a realtime block, in 512-byte units from the start of the device that
+    /// has the realtime section: the data device if [`RealtimeGeometry::is_internal`].
+    pub fn rt_block_daddr(&self, block: u64) -> u64 {
+        let linear = self.realtime.linear(block);
+        linear.wrapping_add(self.realtime.start) << (self.block_log - DADDR_LOG)
+    }
+
+    /// The realtime block at a disk address of the device that has the realtime section;
+    /// `None` before the section.
+    pub fn daddr_rt_block(&self, daddr: u64) -> Option<u64> {
+        let linear = (daddr >> (self.block_log - DADDR_LOG)).checked_sub(self.realtime.start)?;
+        Some(self.realtime.block_at(linear))
     }
 
     // ---- Validity ----
@@ -660,7 +708,24 @@ impl Geometry {
                 .bmap_height(if self.features.nrext64 { (1 << 48) - 1 } else { (1 << 31) - 1 }, 3),
             bmap_attr: self
                 .bmap_height(if self.features.nrext64 { (1 << 32) - 1 } else { (1 << 15) - 1 }, 2),
+            rt_rmap: if self.has_rt_rmap() { self.rt_height(BtreeKind::RtRmap) } else { 0 },
+            rt_refcount: if self.has_rt_refcount() {
+                self.rt_height(BtreeKind::RtRefcount)
+            } else {
+                0
+            },
         }
+    }
+
+    /// Height of a realtime group's tree with a record for each block of a group, as far as
+    /// the data device, where its blocks are, has room for one; the root in the inode comes
+    /// on top.
+    fn rt_height(&self, kind: BtreeKind) -> u32 {
+        let leaf = u64::from(self.min_records(kind, true));
+        let node = u64::from(self.min_records(kind, false));
+        let by_space = space_to_height(node, self.data_blocks);
+        let by_records = records_to_height(leaf, node, self.realtime.group_blocks.into());
+        by_space.min(by_records) + 1
     }
 
     /// Height of a fork's tree with `extents` records whose root in the inode holds
@@ -745,6 +810,7 @@ fn features(sb: &Dsb) -> Features {
         parent: incompat.contains(Incompat::PARENT),
         metadir: incompat.contains(Incompat::METADIR),
         zoned: incompat.contains(Incompat::ZONED),
+        zone_gaps: incompat.contains(Incompat::ZONE_GAPS),
         ascii_ci: version.contains(Version::BORG),
         realtime: sb.rblocks.get() != 0,
         quota: version.contains(Version::QUOTA),

@@ -33,7 +33,7 @@ pub struct Dinode {
     pub version: u8,
     /// [`ForkFormat`] of the data fork.
     pub format: u8,
-    /// Kind of metadata file, with [`DiFlags2::METADATA`].
+    /// [`MetafileType`], with [`DiFlags2::METADATA`].
     pub metatype: U16,
     /// Owner.
     pub uid: U32,
@@ -152,6 +152,69 @@ impl ForkFormat {
             ForkFormat::Btree => 3,
             ForkFormat::Uuid => 4,
             ForkFormat::MetaBtree => 5,
+        }
+    }
+}
+
+/// What an inode of the metadata directory tree is for (`enum xfs_metafile_type`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MetafileType {
+    /// Not told.
+    Unknown,
+    /// Directory.
+    Directory,
+    /// User quota.
+    UserQuota,
+    /// Group quota.
+    GroupQuota,
+    /// Project quota.
+    ProjectQuota,
+    /// Bitmap of a realtime group.
+    RtBitmap,
+    /// Summary of a realtime group.
+    RtSummary,
+    /// Reverse mapping btree of a realtime group.
+    RtRmap,
+    /// Reference count btree of a realtime group.
+    RtRefcount,
+}
+
+impl MetafileType {
+    /// All of them; each is at the place of its number.
+    pub const ALL: [Self; 9] = [
+        Self::Unknown,
+        Self::Directory,
+        Self::UserQuota,
+        Self::GroupQuota,
+        Self::ProjectQuota,
+        Self::RtBitmap,
+        Self::RtSummary,
+        Self::RtRmap,
+        Self::RtRefcount,
+    ];
+
+    /// The kind with this number on disk.
+    pub fn from_disk(number: u16) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
+    /// The number on disk.
+    pub fn to_disk(self) -> u16 {
+        self as u16
+    }
+
+    /// The name that xfs_db prints.
+    pub const fn name(self) -> &'static str {
+        match self {
+            MetafileType::Unknown => "unknown",
+            MetafileType::Directory => "dir",
+            MetafileType::UserQuota => "usrquota",
+            MetafileType::GroupQuota => "grpquota",
+            MetafileType::ProjectQuota => "prjquota",
+            MetafileType::RtBitmap => "rtbitmap",
+            MetafileType::RtSummary => "rtsummary",
+            MetafileType::RtRmap => "rtrmap",
+            MetafileType::RtRefcount => "rtrefcount",
         }
     }
 }
@@ -312,6 +375,12 @@ impl Dinode {
     /// `di_flags2` as flags.
     pub fn di_flags2(&self) -> DiFlags2 {
         DiFlags2::from_bits_retain(self.flags2.get())
+    }
+
+    /// What the inode is for, if it is of the metadata directory tree and says so.
+    pub fn metafile_type(&self) -> Option<MetafileType> {
+        let metadata = self.di_flags2().contains(DiFlags2::METADATA);
+        MetafileType::from_disk(self.metatype.get()).filter(|_| metadata)
     }
 
     /// Whether timestamps are 64-bit nanoseconds.

@@ -19,6 +19,8 @@ pub mod geometry;
 pub mod inode;
 pub mod log;
 pub mod log_reservation;
+pub mod realtime;
+mod realtime_geometry;
 pub mod superblock;
 pub mod symlink;
 

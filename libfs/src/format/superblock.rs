@@ -2,7 +2,8 @@
 //! the others are for recovery from damage.
 
 use super::features::{Features2, Incompat, LogIncompat, QuotaFlags, RoCompat, Version};
-use super::{Check, assert_layout, checksum, overlay};
+use super::realtime_geometry::RealtimeGeometry;
+use super::{Check, assert_layout, checksum, overlay, realtime};
 use crate::{At, Error, Result};
 use zerocopy::byteorder::big_endian::{U16, U32, U64};
 use zerocopy::byteorder::little_endian::U32 as LeU32;
@@ -388,13 +389,36 @@ impl Superblock {
     fn verify_realtime(&self, check: &Check) -> Result<()> {
         let sb = &self.dsb;
         let bytes = u64::from(sb.rextsize.get()) << sb.blocklog;
-        let range = (4 << 10)..=(1 << 30);
+        let range = realtime::MIN_EXTENT_BYTES..=realtime::MAX_EXTENT_BYTES;
         check.that(range.contains(&bytes), || format!("rextsize of {bytes} bytes"))?;
-        if sb.rblocks.get() == 0 {
-            check.equal("rextents", sb.rextents.get(), 0)?;
-            check.equal("frextents", sb.frextents.get(), 0)?;
+        let section = RealtimeGeometry::new(sb);
+        let extents = section.blocks / u64::from(section.extent_size);
+        check.equal("rextents", section.extents, extents)?;
+        if section.blocks == 0 {
+            check.equal("rbmblocks", sb.rbmblocks.get(), 0)?;
+            return check.equal("frextents", sb.frextents.get(), 0);
         }
-        Ok(())
+        check.that(extents != 0, || format!("rblocks is {}, not one extent", section.blocks))?;
+        check.equal("rextslog", section.extents_log, extents.ilog2())?;
+        check.equal("rbmblocks", u64::from(sb.rbmblocks.get()), section.bitmap_blocks)?;
+        if section.has_groups { self.verify_groups_of_realtime(check, &section) } else { Ok(()) }
+    }
+
+    fn verify_groups_of_realtime(&self, check: &Check, section: &RealtimeGeometry) -> Result<()> {
+        let sb = &self.dsb;
+        let extents = sb.rgextents.get();
+        let enough = extents >= realtime::MIN_GROUP_EXTENTS;
+        let blocks = section.group_extents.saturating_mul(section.extent_size.into());
+        check.that(enough && blocks <= realtime::MAX_GROUP_BLOCKS.into(), || {
+            format!("rgextents is {extents}")
+        })?;
+        let count = section.extents.div_ceil(section.group_extents);
+        check.equal("rgcount", u64::from(section.group_count), count)?;
+        let log = u64::BITS - (blocks - 1).leading_zeros();
+        check.equal("rgblklog", u32::from(sb.rgblklog), log)?;
+        check.that(sb.pad == [0; 7], || "padding is not zero".into())?;
+        let behind = !section.is_internal() || section.start >= sb.dblocks.get();
+        check.that(behind, || format!("rtstart {} is in the data section", section.start))
     }
 }
 

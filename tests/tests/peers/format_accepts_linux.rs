@@ -169,7 +169,7 @@ impl Walk {
                 self.saw("reference count record");
                 Ok(0)
             }
-            BtreeKind::Bmap => unreachable!("not a tree of a group"),
+            _ => unreachable!("not a tree of a group"),
         }
     }
 

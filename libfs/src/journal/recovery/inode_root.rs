@@ -2,7 +2,7 @@
 //! on disk with a header of four bytes.
 
 use crate::format::geometry::Fork;
-use crate::format::inode::{Dinode, ForkFormat};
+use crate::format::inode::{Dinode, ForkFormat, MetafileType};
 
 /// Bytes of the header of a block with 64-bit pointers.
 const BLOCK_HEADER: usize = 72;
@@ -29,10 +29,10 @@ impl Shape {
 
     /// The shape of the tree whose root is in this fork.
     pub(super) fn of(inode: &Dinode, fork: Fork) -> Option<Shape> {
-        match (inode.fork_format(fork)?, inode.metatype.get()) {
+        match (inode.fork_format(fork)?, inode.metafile_type()) {
             (ForkFormat::Btree, _) => Some(Shape::BMAP),
-            (ForkFormat::MetaBtree, 5) => Some(Shape::RT_RMAP),
-            (ForkFormat::MetaBtree, 6) => Some(Shape::RT_REFCOUNT),
+            (ForkFormat::MetaBtree, Some(MetafileType::RtRmap)) => Some(Shape::RT_RMAP),
+            (ForkFormat::MetaBtree, Some(MetafileType::RtRefcount)) => Some(Shape::RT_REFCOUNT),
             _ => None,
         }
     }

@@ -8,6 +8,7 @@ use crate::format::ag::{AGF_MAGIC, AGFL_MAGIC, AGI_MAGIC, Agf, Agi};
 use crate::format::btree_block::{self, BtreeKind};
 use crate::format::geometry::Geometry;
 use crate::format::log::{BufferFormat, Lsn, blft};
+use crate::format::realtime::{RTBITMAP_MAGIC, RTSUMMARY_MAGIC};
 use crate::format::{checksum, overlay, superblock};
 
 /// Byte offsets in a block's header.
@@ -19,8 +20,6 @@ pub(super) struct Place {
 }
 
 /// Magic numbers of kinds that only this module tells apart.
-const RTBITMAP_MAGIC: u32 = 0x424d_505a;
-const RTSUMMARY_MAGIC: u32 = 0x5355_4d59;
 const SYMLINK_MAGIC: u32 = 0x5853_4c4d;
 const DIR_BLOCK_MAGIC: u32 = 0x5844_4233;
 const DIR_DATA_MAGIC: u32 = 0x5844_4433;
@@ -35,8 +34,6 @@ const DA_NODE_MAGIC: u16 = 0x3ebe;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Btree(BtreeKind),
-    /// A btree of a realtime group: long pointers.
-    RtBtree,
     Agf,
     Agfl,
     Agi,
@@ -61,7 +58,6 @@ impl Kind {
             return Kind::Btree(kind);
         }
         match magic {
-            btree_block::RT_RMAP_MAGIC | btree_block::RT_REFCOUNT_MAGIC => Kind::RtBtree,
             AGF_MAGIC => Kind::Agf,
             AGFL_MAGIC => Kind::Agfl,
             AGI_MAGIC => Kind::Agi,
@@ -85,7 +81,6 @@ impl Kind {
         match self {
             Kind::Btree(kind) if kind.is_long() => place(32, 40, 64),
             Kind::Btree(_) => place(24, 32, 52),
-            Kind::RtBtree => place(32, 40, 64),
             Kind::Agf => place(208, 64, 216),
             Kind::Agfl => place(24, 8, 32),
             Kind::Agi => place(320, 296, 312),
@@ -101,7 +96,7 @@ impl Kind {
     /// Whether a log item that says it logged a `blft` may have this kind of block.
     pub(super) fn fits(self, kind: u8) -> bool {
         match kind {
-            blft::BTREE => matches!(self, Kind::Btree(_) | Kind::RtBtree),
+            blft::BTREE => matches!(self, Kind::Btree(_)),
             blft::AGF => self == Kind::Agf,
             blft::AGFL => self == Kind::Agfl,
             blft::AGI => self == Kind::Agi,
