@@ -9,6 +9,7 @@
 //! | [`crash`] | images a real kernel left behind when its power was cut |
 //! | [`workload`] | what goes on when the power is cut |
 //! | [`differential`] | one script run by several programs on several kinds of files, compared |
+//! | [`gallery`] | images that Linux filled, with every kind of structure in them |
 //! | [`enumerate`] | every state a power cut can leave, from a recording of device writes |
 //! | [`all_or_nothing`] | one operation, the power cut at every point of it |
 //! | [`manifest`] | everything a tree of files holds, as comparable lines |
@@ -23,6 +24,7 @@ pub mod all_or_nothing;
 pub mod crash;
 pub mod differential;
 pub mod enumerate;
+pub mod gallery;
 pub mod linux;
 pub mod manifest;
 pub mod ours;

@@ -66,6 +66,21 @@ impl Uml {
     ///
     /// When it does not boot, the image cannot be mounted or unmounted, or a command fails.
     pub fn script(&self, image: &Path, script: &str) -> Result<String> {
+        self.boot(&[image], &["XFS_UML_MOUNT=1"], script)
+    }
+
+    /// Boots with `disks` as /dev/ubda, /dev/ubdb and so on, at most 16, and runs the shell
+    /// commands `script`, which mount what they need below /mnt; returns what they printed.
+    ///
+    /// # Errors
+    ///
+    /// When it does not boot, or a command fails.
+    pub fn run(&self, disks: &[&Path], script: &str) -> Result<String> {
+        self.boot(disks, &[], script)
+    }
+
+    /// Boots with these disks and words on the kernel's command line.
+    fn boot(&self, disks: &[&Path], words: &[&str], script: &str) -> Result<String> {
         let dir = tempfile::Builder::new().prefix("xfs-uml-").tempdir()?;
         fs::write(dir.path().join("script"), script)?;
         fs::write(dir.path().join("output"), "")?;
@@ -74,7 +89,8 @@ impl Uml {
             .arg(format!("mem={}M", MEMORY >> 20))
             .args(["rootfstype=hostfs", "rw", "con=null", "con0=null,fd:1", "quiet"])
             .arg(format!("uml_dir={}/", dir.path().display()))
-            .arg(format!("ubd0={}", fs::canonicalize(image)?.display()))
+            .args(disk_words(disks)?)
+            .args(words)
             .arg(format!("init={}", self.init.display()))
             .arg(format!("XFS_UML_DIR={}", dir.path().display()))
             .env("TMPDIR", memory_directory().unwrap_or(dir.path()))
@@ -93,6 +109,15 @@ impl Uml {
         let console = String::from_utf8_lossy(&read("console")).into_owned();
         bail!("user-mode Linux: {status}\n{output}\nits console:\n{console}")
     }
+}
+
+/// The words of the kernel's command line that name the disks.
+fn disk_words(disks: &[&Path]) -> Result<Vec<String>> {
+    let word = |(index, disk): (usize, &&Path)| -> Result<String> {
+        let path = fs::canonicalize(disk).with_context(|| disk.display().to_string())?;
+        Ok(format!("ubd{index}={}", path.display()))
+    };
+    disks.iter().enumerate().map(word).collect()
 }
 
 /// Where the kernel's memory goes, as an executable file: `/dev/shm` unless it is too small or

@@ -45,6 +45,8 @@ mod exchange_sharing;
 mod file;
 #[path = "peers/format_accepts_linux.rs"]
 mod format_accepts_linux;
+#[path = "peers/gallery.rs"]
+mod gallery;
 #[path = "peers/harness.rs"]
 mod harness;
 #[path = "peers/inode.rs"]
