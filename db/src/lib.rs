@@ -11,6 +11,7 @@ pub mod fields;
 mod journal;
 pub mod json;
 pub mod options;
+mod positions;
 pub mod program;
 mod prompt;
 pub mod session;

@@ -36,7 +36,7 @@ pub fn main() -> ExitCode {
             break;
         }
     }
-    ExitCode::SUCCESS
+    ExitCode::from(session.exit_status)
 }
 
 /// Runs one line and shows what it prints, or why it failed. A failure does not end the

@@ -20,7 +20,7 @@ pub fn run(session: &mut Session, program: &str) -> ExitCode {
         return plain(session);
     }
     match interactive(session, program) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::from(session.exit_status),
         Err(error) => {
             eprintln!("{program}: {error}");
             ExitCode::FAILURE
@@ -33,11 +33,11 @@ fn plain(session: &mut Session) -> ExitCode {
         let Ok(line) = line else { return ExitCode::FAILURE };
         execute(session, &line);
         if session.done {
-            return ExitCode::SUCCESS;
+            return ExitCode::from(session.exit_status);
         }
     }
     say("\n");
-    ExitCode::SUCCESS
+    ExitCode::from(session.exit_status)
 }
 
 fn interactive(session: &mut Session, program: &str) -> rustyline::Result<()> {

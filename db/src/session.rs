@@ -2,6 +2,7 @@
 
 use crate::fields::Place;
 use crate::options::Options;
+use crate::positions::{Positions, Visit};
 use crate::types::Type;
 use anyhow::{Context, Result, bail};
 use libfs::device::{Device, FileDevice};
@@ -67,6 +68,14 @@ pub struct Session {
     pub ino: Option<Ino>,
     /// The last directory that was the current inode.
     pub dir_ino: Option<Ino>,
+    /// Where the cursor was.
+    pub positions: Positions,
+    /// What the program is to exit with: 1 after a command that scripts can tell failed.
+    pub exit_status: u8,
+    /// The number that `debug` keeps.
+    pub debug: i64,
+    /// Files that `source` is reading, one within the other.
+    pub sources: usize,
     /// File that output is copied to.
     pub log_file: Option<(String, std::fs::File)>,
     /// Set by `quit`.
@@ -106,6 +115,10 @@ impl Session {
             agno: 0,
             ino: None,
             dir_ino: None,
+            positions: Positions::default(),
+            exit_status: 0,
+            debug: 0,
+            sources: 0,
             log_file: None,
             done: false,
         })
@@ -152,9 +165,28 @@ impl Session {
     ///
     /// As [`Session::read`].
     pub fn go(&mut self, kind: Type, daddr: u64, len: usize) -> Result<()> {
+        self.revisit(kind, daddr, len)?;
+        self.note_visit();
+        Ok(())
+    }
+
+    /// The same, unnoticed by the ring.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::read`].
+    pub fn revisit(&mut self, kind: Type, daddr: u64, len: usize) -> Result<()> {
         let buffer = self.read(daddr, len)?;
         self.set(Cursor { kind, daddr, buffer, offset: 0, len, crc_ok: None });
         Ok(())
+    }
+
+    /// Puts where the cursor is into the ring.
+    pub fn note_visit(&mut self) {
+        if let Some(cursor) = &self.cursor {
+            let (kind, daddr, len) = (cursor.kind, cursor.daddr, cursor.buffer.len());
+            self.positions.visit(Visit { kind, daddr, len, ino: self.ino });
+        }
     }
 
     /// Moves the cursor to a block.
@@ -165,6 +197,16 @@ impl Session {
     pub fn go_block(&mut self, kind: Type, block: FsBlock) -> Result<()> {
         let len = if kind == Type::Dir3 { self.geo.dir.block_size } else { self.geo.block_size };
         self.go(kind, self.geo.fsblock_daddr(block), len as usize)
+    }
+
+    /// Puts the current inode into the ring, as often as xfs_db 7.2 passes it on its way to a
+    /// block of the file.
+    pub fn note_inode(&mut self, times: usize) {
+        let Some(ino) = self.ino else { return };
+        let (daddr, len, _) = self.geo.inode_buffer(ino, None);
+        for _ in 0..times {
+            self.positions.visit(Visit { kind: Type::Inode, daddr, len, ino: self.ino });
+        }
     }
 
     /// Takes what is at the cursor for another type.
@@ -197,6 +239,7 @@ impl Session {
             _ => {}
         }
         self.cursor = Some(cursor);
+        self.positions.place();
     }
 
     /// Makes `ino` the current inode and moves the cursor there.
@@ -217,6 +260,7 @@ impl Session {
         let len = self.geo.inode.size as usize;
         let cursor = Cursor { kind: Type::Inode, daddr, buffer, offset, len, crc_ok: None };
         self.set(cursor);
+        self.note_visit();
         let is_dir = self.current_inode().is_ok_and(|(core, _)| core.file_type() == mode::DIR);
         if is_dir {
             self.dir_ino = Some(ino);
@@ -331,6 +375,7 @@ impl Session {
         unmapped: &str,
     ) -> Result<()> {
         let extents = self.mapping(fork)?.extents;
+        self.note_inode(2);
         let find = |block: u64| {
             let within = |e: &&Extent| e.offset <= block && block < e.end();
             let extent = extents.iter().find(within)?;
@@ -348,6 +393,7 @@ impl Session {
         let daddr = self.geo.fsblock_daddr(first);
         let len = buffer.len();
         self.set(Cursor { kind, daddr, buffer, offset: 0, len, crc_ok: None });
+        self.note_visit();
         Ok(())
     }
 

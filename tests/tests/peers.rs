@@ -31,6 +31,8 @@ mod cow_crash;
 mod cow_unshare;
 #[path = "peers/crash_enumeration.rs"]
 mod crash_enumeration;
+#[path = "peers/db_look.rs"]
+mod db_look;
 #[path = "peers/device_errors.rs"]
 mod device_errors;
 #[path = "peers/differential.rs"]

@@ -2,8 +2,9 @@
 
 use super::Command;
 use crate::fields::path::{Part, select};
-use crate::fields::{Field, Kind, Link, Place};
-use crate::session::{BASIC_BLOCK, Session};
+use crate::fields::{self, Field, Kind, Link};
+use crate::positions::Place;
+use crate::session::Session;
 use crate::types::Type;
 use anyhow::{Context, Result, anyhow, bail};
 use libfs::format::geometry::{Fork, FsBlock, Ino};
@@ -40,26 +41,13 @@ fn run(session: &mut Session, args: &[&str]) -> Result<String> {
     }
 }
 
-/// What xfs_db prints before anything was looked at.
-const NOWHERE: &str = "current\n\tbyte offset 0, length 0\n\tbuffer block 0 (fsbno? 0), 0 bbs\n\
-                       \tinode -1, dir inode -1, type none\n";
-
 fn describe(session: &Session) -> String {
-    let Some(cursor) = &session.cursor else { return NOWHERE.into() };
-    let blocks = cursor.buffer.len() / BASIC_BLOCK;
-    let number = |ino: Option<Ino>| ino.map_or(-1, |ino| ino.0 as i64);
-    format!(
-        "current\n\tbyte offset {}, length {}\n\tbuffer block {} (fsbno {}), {blocks} bb{}\n\
-         \tinode {}, dir inode {}, type {}\n",
-        cursor.daddr * BASIC_BLOCK as u64 + cursor.offset as u64,
-        cursor.len,
-        cursor.daddr,
-        session.geo.daddr_fsblock(cursor.daddr),
-        if blocks == 1 { "" } else { "s" },
-        number(session.ino),
-        number(session.dir_ino),
-        cursor.kind.name(),
-    )
+    match session.stack().first() {
+        Some(place) => format!("current\n{}", session.describe(place)),
+        None => {
+            format!("current\n{}", session.describe(&Place::default()).replace("fsbno", "fsbno?"))
+        }
+    }
 }
 
 fn follow(session: &mut Session, path: &str) -> Result<()> {
@@ -85,7 +73,7 @@ fn follow(session: &mut Session, path: &str) -> Result<()> {
 }
 
 /// The first field that is a value, inside the structures selected.
-fn first_value<'a>(part: &Part<'a>) -> (&'static Field, Place<'a>) {
+fn first_value<'a>(part: &Part<'a>) -> (&'static Field, fields::Place<'a>) {
     let (mut field, mut place, mut low) = (part.field, part.place, part.low);
     while let Kind::Group(children, _) | Kind::Row(children, _) = field.kind {
         let inner = place.at(field.position(&place, low));
@@ -96,7 +84,7 @@ fn first_value<'a>(part: &Part<'a>) -> (&'static Field, Place<'a>) {
 }
 
 /// Element `index` of a field, and whether it means "none".
-fn value(field: &Field, place: &Place, index: usize) -> (u64, bool) {
+fn value(field: &Field, place: &fields::Place, index: usize) -> (u64, bool) {
     let Kind::Number(bits, ..) = field.kind else { return (0, true) };
     let value = place.bits(field.position(place, index), bits);
     (value, value == u64::MAX >> (64 - bits))

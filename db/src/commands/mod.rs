@@ -5,17 +5,26 @@ mod addr;
 mod agf;
 mod agfl;
 mod agi;
+mod back;
 mod bmap;
 mod daddr;
 mod dblock;
+mod debug;
+mod echo;
+mod forward;
 mod fsblock;
 mod hash;
 mod help;
 mod inode;
 mod log;
+mod pop;
 mod print;
+mod push;
 mod quit;
+mod ring;
 mod sb;
+mod source;
+mod stack;
 mod type_;
 
 use crate::session::Session;
@@ -51,17 +60,26 @@ pub static COMMANDS: &[Command] = &[
     agf::COMMAND,
     agfl::COMMAND,
     agi::COMMAND,
+    back::COMMAND,
     bmap::COMMAND,
     daddr::COMMAND,
     dblock::COMMAND,
+    debug::COMMAND,
+    echo::COMMAND,
+    forward::COMMAND,
     fsblock::COMMAND,
     hash::COMMAND,
     help::COMMAND,
     inode::COMMAND,
     log::COMMAND,
+    pop::COMMAND,
     print::COMMAND,
+    push::COMMAND,
     quit::COMMAND,
+    ring::COMMAND,
     sb::COMMAND,
+    source::COMMAND,
+    stack::COMMAND,
     type_::COMMAND,
 ];
 
@@ -87,12 +105,19 @@ pub fn find(session: &Session, name: &str) -> Result<&'static Command> {
 ///
 /// An error is returned if there is no such command, or it fails.
 pub fn run(session: &mut Session, line: &str) -> Result<String> {
-    let words = split(line);
+    run_words(session, &split(line))
+}
+
+/// Runs a command with its arguments; returns what it prints.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn run_words(session: &mut Session, words: &[&str]) -> Result<String> {
     let Some((name, args)) = words.split_first() else { return Ok(String::new()) };
     let command = find(session, name)?;
     check_count(command, args.len())?;
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    (command.run)(session, &args)
+    (command.run)(session, args)
 }
 
 fn check_count(command: &Command, count: usize) -> Result<()> {
@@ -109,25 +134,17 @@ fn check_count(command: &Command, count: usize) -> Result<()> {
     Err(anyhow!("bad argument count {count} to {name}, expected {expected} arguments"))
 }
 
-/// The words of a line. Quotes keep spaces together; a backslash keeps the next character.
-fn split(line: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
+/// The words of a line, as xfs_db 7.2 has them: double quotes keep spaces together and stay
+/// part of the word; a backslash before a quote takes its meaning away and stays, too.
+fn split(line: &str) -> Vec<&str> {
     let mut quoted = false;
-    let mut chars = line.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' => {
-                quoted = !quoted;
-                word.get_or_insert_default();
-            }
-            '\\' => word.get_or_insert_default().extend(chars.next()),
-            _ if c.is_whitespace() && !quoted => words.extend(word.take()),
-            _ => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    words
+    let mut before = ' ';
+    let between = |c: char| {
+        quoted ^= c == '"' && before != '\\';
+        before = c;
+        c.is_ascii_whitespace() && !quoted
+    };
+    line.split(between).filter(|word| !word.is_empty()).collect()
 }
 
 /// A number as C's strtoull reads it: decimal, octal with leading 0, hexadecimal with 0x;
@@ -169,7 +186,8 @@ mod tests {
 
     #[test]
     fn words() {
-        assert_eq!(split(r#"  p "a b" c\ d "" "#), ["p", "a b", "c d", ""]);
+        assert_eq!(split(r#"  p "a  b" c\ d "" "#), ["p", r#""a  b""#, r"c\", "d", r#""""#]);
+        assert_eq!(split(r#"\"x y  x"y z"w "e  f"#), [r#"\"x"#, "y", r#"x"y z"w"#, r#""e  f"#]);
         assert!(split(" \t").is_empty());
     }
 

@@ -1,0 +1,194 @@
+//! The commands of xfs_db that look, and its command language: the cases of `db_look.cases`
+//! print what they print in xfsprogs 7.2, on images of several kinds.
+
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, Result};
+use rustix::fs::{XattrFlags, setxattr};
+use tests::linux;
+use tests::ours;
+use tests::peers::Peers;
+use tests::scratch::Scratch;
+use tests::skip;
+
+use crate::format_accepts_linux::fill;
+
+/// One run of xfs_db.
+struct Case<'a> {
+    /// Line in the file.
+    line: usize,
+    /// Images it is for; none means all.
+    images: Vec<&'a str>,
+    options: Vec<&'a str>,
+    commands: Vec<&'a str>,
+}
+
+fn cases() -> Vec<Case<'static>> {
+    let mut cases = Vec::new();
+    let mut open = None;
+    for (number, line) in include_str!("db_look.cases").lines().chain([""]).enumerate() {
+        if line.is_empty() {
+            cases.extend(open.take());
+        } else if open.is_some() || !(line.starts_with("# ") || line == "#") {
+            let case: &mut Case = open.get_or_insert(Case {
+                line: number + 1,
+                images: Vec::new(),
+                options: Vec::new(),
+                commands: Vec::new(),
+            });
+            match (case.commands.is_empty(), line.strip_prefix("@ ")) {
+                (true, Some(images)) => case.images.extend(images.split(' ')),
+                (true, None) if line.starts_with('-') => case.options.extend(line.split(' ')),
+                _ => case.commands.push(line),
+            }
+        }
+    }
+    cases
+}
+
+/// What the images are made with.
+const IMAGES: &[(&str, &[&str])] = &[
+    ("default", &[]),
+    ("small-blocks", &["-b", "size=1k", "-L", "a\"b\\c é"]),
+    (
+        "older",
+        &[
+            "-i",
+            "size=1024,nrext64=0,sparse=0,exchange=0",
+            "-m",
+            "bigtime=0,inobtcount=0,reflink=0,rmapbt=0",
+            "-n",
+            "size=8k,parent=0",
+        ],
+    ),
+    ("metadir", &["-m", "metadir=1", "-d", "agcount=2,su=64k,sw=2", "-s", "size=4k"]),
+];
+
+fn filled(peers: &Peers, image: &Path, options: &[&str]) -> Result<()> {
+    peers.mkfs(image, 600 << 20, options)?;
+    linux::mount(image, |root| {
+        match fill(root) {
+            // Without reflink, what comes last of filling is refused.
+            Err(error) if error.downcast_ref() == Some(&rustix::io::Errno::OPNOTSUPP) => {}
+            other => other?,
+        }
+        more(root)
+    })
+}
+
+/// What [`fill`] leaves out: device files, attributes of all namespaces, names of all bytes.
+fn more(root: &Path) -> Result<()> {
+    let flags = XattrFlags::empty();
+    let file = root.join("short/file");
+    fs::write(&file, "contents\n")?;
+    for (name, value) in [
+        ("user.one", &b"1"[..]),
+        ("user.bytes", b"a\0\n\xff\\\"'"),
+        ("user.empty", b""),
+        ("user.large", &[b'L'; 3000]),
+        ("user.huge", &[b'H'; 40_000]),
+        ("trusted.root", b"of trusted"),
+        ("security.label", b"of security\0"),
+    ] {
+        setxattr(&file, name, value, flags).with_context(|| name.to_owned())?;
+    }
+    setxattr(root, "trusted.xfs:autofsck", b"repair", flags)?;
+    fs::hard_link(&file, root.join("block/another name of the file"))?;
+    symlink("../short", root.join("short/up"))?;
+    fs::create_dir_all(root.join("short/deep/deeper"))?;
+    for (name, kind) in [("null", "c"), ("disk", "b"), ("pipe", "p")] {
+        let mut command = Command::new("mknod");
+        command.arg(root.join("short").join(name)).arg(kind);
+        tests::peers::run(if kind == "p" { &mut command } else { command.args(["7", "300"]) })?;
+    }
+    let odd: Vec<u8> = (1..=255).filter(|&byte| byte != b'/').collect();
+    let odd = <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(&odd);
+    File::create(root.join(odd))?;
+    Ok(())
+}
+
+/// Changes a byte in every 64 behind the superblock, in the first 2 MiB of each group.
+fn damage(image: &Path) -> Result<()> {
+    let file = File::options().read(true).write(true).open(image)?;
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    for start in [2048, 150 << 20, 300 << 20, 450 << 20] {
+        for at in (start..start + (2 << 20)).step_by(64) {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            let at = at + state % 64;
+            let mut byte = [0];
+            file.read_exact_at(&mut byte, at)?;
+            file.write_all_at(&[byte[0] ^ (state >> 32) as u8], at)?;
+        }
+    }
+    Ok(())
+}
+
+fn run(mut command: Command, image: &Path, case: &Case) -> Result<Output> {
+    command.args(&case.options).env("TZ", "UTC").stdin(Stdio::null());
+    for line in &case.commands {
+        command.args(["-c", line]);
+    }
+    Ok(command.arg("-r").arg(image).output()?)
+}
+
+/// What differs between the programs, if anything does.
+fn difference(peers: &Peers, image: &Path, case: &Case) -> Result<Option<String>> {
+    let theirs = run(peers.command("xfs_db"), image, case)?;
+    let own = run(ours::command("xfs_db"), image, case)?;
+    if theirs.status.code() != own.status.code() {
+        let text = String::from_utf8_lossy(&own.stderr).into_owned();
+        return Ok(Some(format!("exit: 7.2 {}, ours {}\n{text}", theirs.status, own.status)));
+    }
+    if theirs.stdout == own.stdout {
+        return Ok(None);
+    }
+    let text = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    let (theirs, own) = (text(&theirs), text(&own));
+    let differ = theirs.lines().chain(["(the end)"]).zip(own.lines().chain(["(the end)"]));
+    let (a, b) = differ.clone().find(|(a, b)| a != b).unwrap_or(("other bytes", "other bytes"));
+    Ok(Some(format!("7.2 prints\n{a}\nours\n{b}")))
+}
+
+#[test]
+fn cases_print_the_same() {
+    let Some(peers) = Peers::or_skip() else { return };
+    if !linux::host_or_skip() {
+        return;
+    }
+    let scratch = Scratch::new().unwrap();
+    let mut images: Vec<(&str, PathBuf)> = Vec::new();
+    for (name, options) in IMAGES {
+        let image = scratch.path(name);
+        filled(&peers, &image, options).unwrap();
+        images.push((name, image));
+    }
+    let damaged = scratch.path("damaged");
+    tests::sparse::copy(&images[0].1, &damaged).unwrap();
+    damage(&damaged).unwrap();
+    images.push(("damaged", damaged));
+
+    let only = std::env::var("XFS_DB_LOOK").ok();
+    let (mut runs, mut failures) = (0, Vec::new());
+    let cases = cases();
+    for case in &cases {
+        for (name, image) in &images {
+            let named = case.images.contains(name);
+            // Damaged images have cases of their own.
+            let meant = if case.images.is_empty() { *name != "damaged" } else { named };
+            if !meant || only.as_ref().is_some_and(|only| *only != case.line.to_string()) {
+                continue;
+            }
+            runs += 1;
+            if let Some(text) = difference(&peers, image, case).unwrap() {
+                failures.push(format!("db_look.cases:{} on {name}: {text}", case.line));
+            }
+        }
+    }
+    skip::say(&format!("xfs_db look: {} cases in {runs} runs", cases.len()));
+    assert!(failures.is_empty(), "{} differ\n{}", failures.len(), failures.join("\n\n"));
+}
