@@ -17,6 +17,7 @@ pub mod journal;
 pub mod mkfs;
 pub mod mount;
 pub mod parent;
+pub mod scan;
 pub mod space;
 pub mod symlink;
 pub mod transaction;
