@@ -2,13 +2,15 @@
 //! add up to.
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use libfs::format::features::QuotaFlags;
 use libfs::mkfs::{
-    AgSizing, Amount, Features, LogSizing, Options, RootDirectory, SelfHealing, Sizes, Stripe,
-    Toggle,
+    AgSizing, Amount, DeviceTraits, Features, LogSizing, Options, RootDirectory, SelfHealing,
+    Sizes, Stripe, Toggle,
 };
 
 use crate::environment::Environment;
 use crate::suboptions::{self, Seen, Suboption};
+use crate::target::Section;
 use crate::usage::{PROGRAM, Refusal, USAGE};
 
 /// Options with suboptions, and what they are about.
@@ -27,18 +29,6 @@ const GROUPS: &[(&str, &str)] = &[
 
 /// Options of xfsprogs 7.2 that this program does not have.
 const MISSING_GROUPS: &[char] = &['c', 'p', 'r'];
-const MISSING: &[(char, &str)] = &[
-    ('l', "logdev"),
-    ('l', "name"),
-    ('l', "file"),
-    ('m', "metadir"),
-    ('m', "uquota"),
-    ('m', "gquota"),
-    ('m', "pquota"),
-    ('m', "uqnoenforce"),
-    ('m', "gqnoenforce"),
-    ('m', "pqnoenforce"),
-];
 
 /// What the value of an option with suboptions is called.
 pub const SUBOPTIONS: &str = "suboption[=value],...";
@@ -61,6 +51,8 @@ pub fn command() -> Command {
         .override_usage(USAGE.trim_start_matches("Usage: "))
         .override_help(USAGE)
         .disable_version_flag(true)
+        .disable_help_flag(true)
+        .arg(Arg::new("help").long("help").action(ArgAction::Help).help("Print the usage"))
         .args(groups)
         .arg(
             Arg::new("L")
@@ -75,6 +67,7 @@ pub fn command() -> Command {
         .arg(flag("N", "Print what would be made, and make nothing"))
         .arg(flag("q", "Do not print the geometry"))
         .arg(flag("V", "Print the version"))
+        .infer_long_args(true)
         .arg(Arg::new("unsupported").long("unsupported").action(ArgAction::Count).hide(true))
         .arg(Arg::new("device").value_name("devicename").action(ArgAction::Append))
 }
@@ -105,7 +98,10 @@ pub struct Cli {
     pub block_size: Option<u32>,
     /// Sector size.
     pub sector_size: Option<u32>,
-    log_sector_size: Option<u32>,
+    /// Sector size of the log.
+    pub log_sector_size: Option<u32>,
+    log_name: Option<String>,
+    log_file: bool,
     internal_log: Option<bool>,
     data_size: Option<String>,
     ag_size: Option<String>,
@@ -127,6 +123,7 @@ pub struct Cli {
     unaligned_inodes: bool,
     max_atomic_write: Option<String>,
     features: Features,
+    quota: QuotaFlags,
     self_healing: Option<SelfHealing>,
     uuid: Option<[u8; 16]>,
     label: Vec<u8>,
@@ -184,6 +181,9 @@ impl Cli {
                 cli.take_group(letter, &argument)?;
             }
         }
+        if cli.internal_log == Some(true) && cli.log_name.is_some() {
+            return Err(Refusal::with_usage("Cannot specify both -l internal and -l name"));
+        }
         let mut devices = matches.get_many::<String>("device").into_iter().flatten();
         let device = devices.next();
         if devices.next().is_some() {
@@ -227,6 +227,10 @@ impl Cli {
                 self.name = Some(self.seen.words(option, value)?);
                 return Ok(());
             }
+            ('l', "name" | "logdev") => {
+                self.log_name = Some(self.seen.words(option, value)?);
+                return Ok(());
+            }
             _ => {}
         }
         if let Some(words) = match key {
@@ -241,9 +245,6 @@ impl Cli {
         } {
             *words = Some(self.seen.words(option, value)?);
             return Ok(());
-        }
-        if MISSING.contains(&key) {
-            return Err(unsupported(format!("-{} {}", option.letter, option.name)));
         }
         let number = self.seen.number(option, value, None)?;
         self.set_number(key, number);
@@ -279,6 +280,7 @@ impl Cli {
             ('i', "sparse") => features.sparse_inodes = chosen,
             ('i', "nrext64") => features.large_extent_counts = chosen,
             ('i', "exchange") => features.exchange_range = chosen,
+            ('l', "file") => self.log_file = on,
             ('l', "agnum") => self.log_ag = Some(small.into()),
             ('l', "internal") => self.internal_log = Some(on),
             ('l', "version") => self.version4.log_version = number,
@@ -291,6 +293,8 @@ impl Cli {
             ('m', "reflink") => features.reflink = chosen,
             ('m', "inobtcount") => features.inode_btree_counts = chosen,
             ('m', "bigtime") => features.big_timestamps = chosen,
+            ('m', "metadir") => features.metadata_directories = chosen,
+            ('m', _) => self.quota.set(quota(key.1), on),
             ('n', "ftype") => self.version4.file_types = on,
             ('n', "parent") => features.parent_pointers = chosen,
             ('s', _) => {
@@ -375,9 +379,27 @@ impl Cli {
         Ok(Some(Amount { bytes: bytes as u64, text }))
     }
 
-    /// Whether the size of the filesystem was given.
-    pub fn has_data_size(&self) -> bool {
-        self.data_size.is_some()
+    /// The data section.
+    pub fn data(&self) -> Section<'_> {
+        Section {
+            letter: 'd',
+            title: "data",
+            name: self.name.as_deref(),
+            file: self.file,
+            sized: self.data_size.is_some(),
+        }
+    }
+
+    /// The log, if it is to lie on a device of its own.
+    pub fn external_log(&self) -> Option<Section<'_>> {
+        let internal = self.internal_log.unwrap_or(self.log_name.is_none());
+        (!internal).then_some(Section {
+            letter: 'l',
+            title: "log",
+            name: self.log_name.as_deref(),
+            file: self.log_file,
+            sized: self.log_size.is_some(),
+        })
     }
 
     /// What is asked of the filesystem, now that block and sector size are known.
@@ -388,9 +410,9 @@ impl Cli {
     pub fn into_options(
         mut self,
         sizes: Sizes,
+        log_device: Option<DeviceTraits>,
         environment: &Environment,
     ) -> Result<Options, Refusal> {
-        self.check_log()?;
         self.check_version4()?;
         let directory = self.directory_size.take();
         let directory = self.amount('n', "size", directory, sizes)?;
@@ -402,6 +424,7 @@ impl Cli {
         let atomic_write = self.amount('i', "max_atomic_write", atomic_write, sizes)?;
         Ok(Options {
             features: self.features,
+            quota: self.quota,
             self_healing: self.self_healing,
             uuid: self.uuid.unwrap_or_else(|| uuid::Uuid::new_v4().into_bytes()),
             data_size,
@@ -412,6 +435,7 @@ impl Cli {
             inode_percentage: self.inode_percentage,
             align_inodes: !self.unaligned_inodes,
             max_atomic_write: atomic_write.map(|size| size.bytes),
+            log_device,
             log_sizing: self.log_sizing(sizes)?,
             log_stripe_unit,
             log_ag: self.log_ag,
@@ -423,16 +447,6 @@ impl Cli {
             root: self.root,
             label: self.label,
         })
-    }
-
-    fn check_log(&self) -> Result<(), Refusal> {
-        if self.internal_log == Some(false) {
-            return Err(unsupported("-l internal=0 (an external log)".into()));
-        }
-        if self.log_sector_size.is_some_and(|size| Some(size) != self.sector_size) {
-            return Err(libfs::mkfs::PlanError::LogSectorSize.into());
-        }
-        Ok(())
     }
 
     fn check_version4(&self) -> Result<(), Refusal> {
@@ -503,6 +517,17 @@ impl Cli {
         let bytes = self.amount('l', "su", words, sizes)?.map(|size| size.bytes);
         Ok(bytes.or(self.log_stripe_sectors.map(|sectors| u64::from(sectors) * 512)))
     }
+}
+
+/// What one of the quota suboptions turns on.
+fn quota(name: &str) -> QuotaFlags {
+    let enforced = !name.ends_with("noenforce");
+    let (accounted, limited) = match name.as_bytes() {
+        [b'u', ..] => (QuotaFlags::UQUOTA_ACCT, QuotaFlags::UQUOTA_ENFD),
+        [b'g', ..] => (QuotaFlags::GQUOTA_ACCT, QuotaFlags::GQUOTA_ENFD),
+        _ => (QuotaFlags::PQUOTA_ACCT, QuotaFlags::PQUOTA_ENFD),
+    };
+    if enforced { accounted | limited } else { accounted }
 }
 
 fn unsupported(what: String) -> Refusal {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use libfs::device::Device;
-use libfs::mkfs::{Notice, Plan, Sizes};
+use libfs::mkfs::{Devices, Notice, Plan, Sizes};
 
 use crate::cli::Cli;
 use crate::environment::Environment;
@@ -35,30 +35,41 @@ fn run() -> Result<(), Refusal> {
         print(&format!("{PROGRAM} version {VERSION}\n"));
         return Ok(());
     }
-    let target = Target::find(&cli)?;
+    let target = Target::find(&cli.data())?;
+    let log = cli.external_log().map(|section| Target::find(&section)).transpose()?;
     let traits = target.traits()?;
-    let sizes = Sizes::new(cli.block_size, cli.sector_size, &traits, &mut notify)?;
+    let log_traits = log.as_ref().map(Target::traits).transpose()?;
+    let sizes = Sizes::new(cli.block_size, cli.sector_size, &traits, &mut notify)?
+        .with_log(cli.log_sector_size, log_traits.as_ref())?;
     let (force, dry_run, quiet, discard) = (cli.force, cli.dry_run, cli.quiet, cli.discard);
-    let options = cli.into_options(sizes, &Environment::read())?;
-    target.refuse_mounted()?;
+    let options = cli.into_options(sizes, log_traits, &Environment::read())?;
+    for target in [Some(&target), log.as_ref()].into_iter().flatten() {
+        target.refuse_mounted()?;
+    }
     if !force {
         refuse_overwriting(&target.name)?;
     }
     let plan = Plan::new(&options, sizes, &traits, &mut notify)?;
     if dry_run || !quiet {
-        print(&report::geometry(&plan, &target.name));
+        print(&report::geometry(&plan, &target.name, log.as_ref().map(|log| &*log.name)));
     }
     if dry_run {
         return Ok(());
     }
     let device = target.open(plan.bytes())?;
-    if discard && target.can_discard() {
-        discard_all(&device, quiet)?;
+    let log_device = log.as_ref().map(|log| log.open(plan.log_bytes())).transpose()?;
+    let opened = [Some((&target, &device)), log.as_ref().zip(log_device.as_ref())];
+    for (target, device) in opened.into_iter().flatten() {
+        if discard && target.can_discard() {
+            discard_all(device, quiet)?;
+        }
     }
     let mut bar = None;
     let mut progress = |done, total| show_progress(&mut bar, done, total);
     let overwrite = force && !target.create;
-    plan.write(&device, overwrite, &mut progress).map_err(failed)
+    let log_device = log_device.as_ref().map(|device| device as &dyn Device);
+    let devices = Devices { data: &device, log: log_device };
+    plan.write_to(&devices, overwrite, &mut progress).map_err(failed)
 }
 
 fn failed(error: libfs::Error) -> Refusal {

@@ -2,8 +2,9 @@
 
 use libfs::mkfs::Plan;
 
-/// The table that is printed before a filesystem is made.
-pub fn geometry(plan: &Plan, name: &str) -> String {
+/// The table that is printed before a filesystem is made on the device `name`, and perhaps the
+/// external log `log`.
+pub fn geometry(plan: &Plan, name: &str, log: Option<&str>) -> String {
     let geometry = &plan.geometry;
     let features = &geometry.features;
     let on = |feature: bool| u32::from(feature);
@@ -68,7 +69,7 @@ pub fn geometry(plan: &Plan, name: &str) -> String {
         ),
         (
             "log",
-            "internal log",
+            log.unwrap_or("internal log"),
             pad("bsize", block, 6) + &format!("blocks={}, version=2", geometry.log.blocks),
         ),
         (

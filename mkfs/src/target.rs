@@ -7,8 +7,21 @@ use std::path::{Path, PathBuf};
 use libfs::device::FileDevice;
 use libfs::mkfs::DeviceTraits;
 
-use crate::cli::Cli;
 use crate::usage::{PROGRAM, Refusal};
+
+/// A part of the filesystem that lies on a device of its own, as the command line has it.
+pub struct Section<'a> {
+    /// Letter of its option.
+    pub letter: char,
+    /// What it is called.
+    pub title: &'static str,
+    /// The device's name.
+    pub name: Option<&'a str>,
+    /// It is an image file, to be made if it is missing.
+    pub file: bool,
+    /// Its size was given.
+    pub sized: bool,
+}
 
 /// What was found under the given name.
 pub struct Target {
@@ -25,16 +38,19 @@ impl Target {
     ///
     /// # Errors
     /// Nothing named, nothing there, or nothing a filesystem can be made on.
-    pub fn find(cli: &Cli) -> Result<Self, Refusal> {
-        if cli.file && (!cli.has_data_size() || cli.name.is_none()) {
-            return Err(Refusal::with_usage("if -d file then -d name and -d size are required"));
+    pub fn find(section: &Section) -> Result<Self, Refusal> {
+        let Section { letter, title, file, sized, .. } = *section;
+        if file && (!sized || section.name.is_none()) {
+            return Err(Refusal::with_usage(format!(
+                "if -{letter} file then -{letter} name and -{letter} size are required"
+            )));
         }
-        let Some(name) = cli.name.clone() else {
-            return Err(Refusal::with_usage("No data device name specified"));
+        let Some(name) = section.name.map(str::to_owned) else {
+            return Err(Refusal::with_usage(format!("No {title} device name specified")));
         };
         let kind = match fs::metadata(&name) {
             Ok(metadata) => metadata.file_type(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && cli.file => {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && file => {
                 return Ok(Self { name, is_file: true, create: true });
             }
             Err(error) => {
@@ -45,16 +61,16 @@ impl Target {
             }
         };
         if kind.is_file() {
-            return Ok(Self { name, is_file: true, create: cli.file });
+            return Ok(Self { name, is_file: true, create: file });
         }
         if !kind.is_block_device() {
             return Err(Refusal::with_usage(format!(
                 "specified device {name} not a file or block device"
             )));
         }
-        if cli.file {
+        if file {
             return Err(Refusal::with_usage(format!(
-                "specified \"-d file\" on a block device {name}"
+                "specified \"-{letter} file\" on a block device {name}"
             )));
         }
         Ok(Self { name, is_file: false, create: false })

@@ -19,7 +19,7 @@ impl Filesystem {
         let refused = |error: crate::mkfs::PlanError| {
             Error::os(Errno::EINVAL, format!("making a filesystem of {bytes} bytes: {error}"))
         };
-        let sizes = Sizes { block: 4096, sector: 512 };
+        let sizes = Sizes { block: 4096, sector: 512, log_sector: 512 };
         let traits = DeviceTraits::image_file(bytes);
         let options = Options { uuid: *uuid::Uuid::new_v4().as_bytes(), ..Options::default() };
         let plan = Plan::new(&options, sizes, &traits, &mut |_| ()).map_err(refused)?;

@@ -108,7 +108,7 @@ bitflags! {
     }
 
     /// `sb_qflags`.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
     pub struct QuotaFlags: u16 {
         /// User quota is accounted.
         const UQUOTA_ACCT = 0x0001;

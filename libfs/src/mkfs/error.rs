@@ -17,6 +17,16 @@ pub enum PlanError {
     SectorBelowHardware { sector: u32, hardware: u32 },
     #[error("Can't change sector size on internal log!")]
     LogSectorSize,
+    #[error("illegal log sector size {0}")]
+    IllegalLogSectorSize(u32),
+    #[error("persistent quota flags not supported without metadir support")]
+    QuotaWithoutMetadir,
+    #[error("mkfs.xfs: {0} is not supported by this program yet")]
+    Unsupported(&'static str),
+    #[error("unable to get size of the log subvolume.")]
+    NoLogDeviceSize,
+    #[error("size {text} specified for log subvolume is too large, maximum is {maximum} blocks")]
+    LogTooLargeForDevice { text: String, maximum: u64 },
     #[error("V4 filesystems (-m crc=0) are deprecated and cannot be made by this program.")]
     Version4,
     #[error("Minimum inode size for CRCs is {0} bytes")]
@@ -129,6 +139,7 @@ impl PlanError {
         !matches!(
             self,
             InodeSize { .. }
+                | Unsupported(_)
                 | StripeUnaligned { .. }
                 | AtomicWriteSize(_)
                 | AtomicWriteUnaligned(_)

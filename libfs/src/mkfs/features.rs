@@ -27,6 +27,16 @@ pub(super) fn settle(
     if !features.free_inode_btree.on {
         refuse_or_drop(&mut features.inode_btree_counts, PlanError::CountsWithoutFreeInodeBtree)?;
     }
+    if !options.quota.is_empty() {
+        let metadir = &mut features.metadata_directories;
+        if metadir.explicit && !metadir.on {
+            return Err(PlanError::QuotaWithoutMetadir);
+        }
+        metadir.on = true;
+    }
+    if features.metadata_directories.on {
+        return Err(PlanError::Unsupported("-m metadir"));
+    }
     if options.root.cow_extent_size != 0 && !features.reflink.on {
         return Err(PlanError::CowExtentSizeWithoutReflink);
     }

@@ -69,6 +69,7 @@ fn asked_for(stripe: Stripe, sector: u32) -> Result<(u64, u64), PlanError> {
             check_stripe(unit, width, sector)?;
             Ok((unit / 512, width / 512))
         }
+        Stripe::Units { unit: None | Some(0), count: None | Some(0) } => Ok((0, 0)),
         Stripe::Units { .. } => Err(PlanError::StripeUnitsIncomplete),
     }
 }

@@ -28,7 +28,7 @@ impl Group {
     pub(super) fn new(plan: &Plan, number: u32) -> Self {
         let geometry = &plan.geometry;
         let length = geometry.ag_size(number);
-        let log = Some(plan.log).filter(|(ag, _)| *ag == number).map(|(_, start)| start);
+        let log = plan.log.filter(|(ag, _)| *ag == number).map(|(_, start)| start);
         let mut group = Self {
             number,
             length,

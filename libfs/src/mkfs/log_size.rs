@@ -1,4 +1,4 @@
-//! Size and place of the internal log.
+//! Size and place of the log.
 
 use super::groups::Groups;
 use super::{DeviceTraits, LogSizing, Options, PlanError};
@@ -20,9 +20,8 @@ const DEFAULT_STRIPE_UNIT: u64 = 32 * 1024;
 /// Where the log lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LogPlace {
-    pub(super) ag: u64,
-    /// First block in the group.
-    pub(super) start: u64,
+    /// Allocation group and first block in it; `None`: on a device of its own.
+    pub(super) start: Option<(u64, u64)>,
     pub(super) blocks: u64,
 }
 
@@ -39,6 +38,8 @@ pub(super) fn stripe_unit(
     if !asked.is_multiple_of(block) {
         return Err(PlanError::LogStripeUnaligned { unit: asked, block: block as u32 });
     }
+    // The stripes of the data say nothing of another device.
+    let data_unit = if options.log_device.is_some() { 0 } else { data_unit };
     let unit = match (asked / block, data_unit) {
         // A log of sectors larger than a record header is written in whole blocks.
         (0, 0) => u64::from(sector > 512),
@@ -61,6 +62,9 @@ pub(super) fn place(
 ) -> Result<LogPlace, PlanError> {
     let sizing = Sizing { options, device, geometry, groups, block: geometry.block_size.into() };
     let minimum = sizing.minimum()?;
+    if let Some(device) = &options.log_device {
+        return sizing.external(device, unit, minimum);
+    }
     // One block less than is usable: a group without any free block is trouble.
     let mut maximum = i64::from(geometry.ag_max_usable()) - 1;
     if maximum < minimum as i64 {
@@ -89,15 +93,18 @@ pub(super) fn place(
         if asked.is_some() && blocks as i64 > maximum {
             return Err(PlanError::LogTooLarge { blocks, maximum });
         }
-        blocks = blocks.min(maximum.max(0) as u64);
+        // With no room at all, what else is wrong with the groups is the better answer.
+        blocks = u64::try_from(maximum).map_or(blocks, |maximum| blocks.min(maximum));
     }
-    let mut place = LogPlace { ag, start: geometry.prealloc_blocks().into(), blocks };
+    let mut start = geometry.prealloc_blocks().into();
     let align = if unit != 0 { unit } else { geometry.stripe_unit.into() };
     if align != 0 {
-        sizing.align(&mut place, align, maximum as u64)?;
+        start = sizing.align_start(ag, align)?;
+        blocks = sizing.align_blocks(blocks, align, maximum as u64)?;
+        blocks = sizing.fit(ag, start, blocks, align)?;
     }
-    check(place.blocks, sizing.block, minimum)?;
-    Ok(place)
+    check(blocks, sizing.block, minimum)?;
+    Ok(LogPlace { start: Some((ag, start)), blocks })
 }
 
 fn check(blocks: u64, block: u64, minimum: u64) -> Result<(), PlanError> {
@@ -185,30 +192,62 @@ impl Sizing<'_> {
         (4 * chunk).max(2 * i64::from(self.geometry.stripe_unit))
     }
 
-    fn align(&self, place: &mut LogPlace, unit: u64, maximum: u64) -> Result<(), PlanError> {
-        let ag_block_log = self.geometry.ag_block_log;
-        let group_start = place.ag << ag_block_log;
-        // The address is aligned, not the block within the group.
-        let address = (group_start + place.start).next_multiple_of(unit);
-        let group_blocks = u64::from(self.geometry.ag_size(place.ag as u32));
-        place.start = address - group_start;
-        if place.start >= group_blocks {
+    /// A log that takes all of its device, or as much of it as was asked for.
+    fn external(
+        &self,
+        device: &DeviceTraits,
+        unit: u64,
+        minimum: u64,
+    ) -> Result<LogPlace, PlanError> {
+        let available = device.size / self.block;
+        let mut blocks = match &self.options.log_sizing {
+            LogSizing::Size(size) if size.bytes / self.block > available => {
+                let text = size.text.clone();
+                return Err(PlanError::LogTooLargeForDevice { text, maximum: available });
+            }
+            _ if available == 0 => return Err(PlanError::NoLogDeviceSize),
+            LogSizing::Size(size) => size.bytes / self.block,
+            _ => available,
+        };
+        if unit != 0 {
+            blocks = self.align_blocks(blocks, unit, available)?;
+        }
+        check(blocks, self.block, minimum)?;
+        Ok(LogPlace { start: None, blocks })
+    }
+
+    /// First block of the log in its group. The address is aligned, not the block within the
+    /// group.
+    fn align_start(&self, ag: u64, unit: u64) -> Result<u64, PlanError> {
+        let group_start = ag << self.geometry.ag_block_log;
+        let first = u64::from(self.geometry.prealloc_blocks());
+        let address = (group_start + first).next_multiple_of(unit);
+        if address - group_start >= self.group_blocks(ag) {
             return Err(PlanError::LogStartUnalignable(address));
         }
-        if !place.blocks.is_multiple_of(unit) {
-            if self.asked_blocks().is_some() {
-                return Err(PlanError::LogSizeUnaligned { blocks: place.blocks, unit });
-            }
-            let up = place.blocks.next_multiple_of(unit);
-            let fits = up <= MAX_BLOCKS && up * self.block <= MAX_BYTES && up <= maximum;
-            place.blocks = if fits { up } else { place.blocks / unit * unit };
+        Ok(address - group_start)
+    }
+
+    fn align_blocks(&self, blocks: u64, unit: u64, maximum: u64) -> Result<u64, PlanError> {
+        if blocks.is_multiple_of(unit) {
+            return Ok(blocks);
         }
-        if place.start + place.blocks > group_blocks && place.blocks > unit {
-            place.blocks -= unit;
+        if self.asked_blocks().is_some() {
+            return Err(PlanError::LogSizeUnaligned { blocks, unit });
         }
-        if place.start + place.blocks > group_blocks {
-            return Err(PlanError::LogUnalignable(place.blocks));
-        }
-        Ok(())
+        let up = blocks.next_multiple_of(unit);
+        let fits = up <= MAX_BLOCKS && up * self.block <= MAX_BYTES && up <= maximum;
+        Ok(if fits { up } else { blocks / unit * unit })
+    }
+
+    /// A log moved to an aligned place may have to give up its end.
+    fn fit(&self, ag: u64, start: u64, blocks: u64, unit: u64) -> Result<u64, PlanError> {
+        let fits = |blocks| start + blocks <= self.group_blocks(ag);
+        let blocks = if fits(blocks) || blocks <= unit { blocks } else { blocks - unit };
+        if fits(blocks) { Ok(blocks) } else { Err(PlanError::LogUnalignable(blocks)) }
+    }
+
+    fn group_blocks(&self, ag: u64) -> u64 {
+        self.geometry.ag_size(ag as u32).into()
     }
 }

@@ -25,4 +25,4 @@ pub use options::{
 };
 pub use plan::Plan;
 pub use sizes::Sizes;
-pub use write::Progress;
+pub use write::{Devices, Progress};

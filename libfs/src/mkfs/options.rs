@@ -1,5 +1,6 @@
 //! What the user may ask of a new filesystem, and what the device says of itself.
 
+use crate::format::features::QuotaFlags;
 use crate::format::inode::Timestamp;
 
 /// A size in bytes together with the words it was given in (error messages repeat them).
@@ -97,6 +98,8 @@ pub struct Features {
     pub parent_pointers: Toggle,
     /// Names compared without the case of ASCII letters.
     pub ascii_case_insensitive: Toggle,
+    /// Metadata inodes in a directory tree of their own.
+    pub metadata_directories: Toggle,
 }
 
 impl Default for Features {
@@ -115,6 +118,7 @@ impl Default for Features {
             exchange_range: on,
             parent_pointers: on,
             ascii_case_insensitive: Toggle::default_to(false),
+            metadata_directories: Toggle::default_to(false),
         }
     }
 }
@@ -205,6 +209,9 @@ pub enum LogSizing {
 pub struct Options {
     /// Features.
     pub features: Features,
+    /// Quotas that are accounted and enforced from the first mount on; they need metadata
+    /// directories, which any of them turns on.
+    pub quota: QuotaFlags,
     /// Self-healing property; `None` leaves the choice to the features.
     pub self_healing: Option<SelfHealing>,
     /// Identity of the filesystem.
@@ -227,6 +234,8 @@ pub struct Options {
     pub align_inodes: bool,
     /// Largest untorn write in bytes that groups and log should have room for.
     pub max_atomic_write: Option<u64>,
+    /// The device that the log lies on; `None`: among the data.
+    pub log_device: Option<DeviceTraits>,
     /// Log size.
     pub log_sizing: LogSizing,
     /// Log stripe unit in bytes.
@@ -252,6 +261,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             features: Features::default(),
+            quota: QuotaFlags::empty(),
             self_healing: None,
             uuid: [0; 16],
             label: Vec::new(),
@@ -263,6 +273,7 @@ impl Default for Options {
             inode_percentage: None,
             align_inodes: true,
             max_atomic_write: None,
+            log_device: None,
             log_sizing: LogSizing::Automatic,
             log_stripe_unit: None,
             log_ag: None,

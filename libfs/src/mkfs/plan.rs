@@ -28,8 +28,8 @@ pub struct Plan {
     pub superblock: Dsb,
     /// What follows from it.
     pub geometry: Geometry,
-    /// Allocation group and first block of the log.
-    pub log: (u32, u32),
+    /// Allocation group and first block of the log; `None`: it is on a device of its own.
+    pub log: Option<(u32, u32)>,
     /// Value of the self-healing property, if the root directory gets one.
     pub self_healing: Option<SelfHealing>,
     /// Flags of the root directory.
@@ -62,12 +62,15 @@ impl Plan {
             _ => None,
         };
         let data_blocks = data_size(options, device, sizes, data_blocks)?;
-        if let Some(blocks) = log_blocks.filter(|blocks| *blocks >= data_blocks) {
-            return Err(PlanError::LogTooLargeForData(blocks));
+        match log_blocks {
+            Some(blocks) if options.log_device.is_none() && blocks >= data_blocks => {
+                return Err(PlanError::LogTooLargeForData(blocks));
+            }
+            _ => {}
         }
         let stripes = Stripes::new(options, device, block, sizes.sector, data_blocks, notify)?;
         let (log_unit, too_large) =
-            log_size::stripe_unit(options, stripes.unit, block, sizes.sector.into())?;
+            log_size::stripe_unit(options, stripes.unit, block, sizes.log_sector.into())?;
         if let Some(bytes) = too_large {
             notify(Notice::Error(format!(
                 "log stripe unit ({bytes} bytes) is too large (maximum is 256KiB)\n\
@@ -88,14 +91,17 @@ impl Plan {
         let plan = Self {
             geometry: planned_geometry(&superblock)?,
             superblock,
-            log: (log.ag as u32, log.start as u32),
+            log: log.start.map(|(ag, start)| (ag as u32, start as u32)),
             self_healing,
             root: options.root,
             time: options.time,
             generation: options.generation,
         };
         plan.check_hints()?;
-        if !options.unsupported {
+        if options.unsupported {
+            let text = "Filesystems formatted with --unsupported are not supported!!";
+            notify(Notice::Output(text.into()));
+        } else {
             plan.check_supported(options)?;
         }
         Ok(plan)
@@ -241,9 +247,9 @@ fn set_sizes(sb: &mut Dsb, sizes: Sizes, inode: u32, directory_block: u32) {
     sb.inopblog = log2(sizes.block / inode);
     sb.dirblklog = log2(directory_block / sizes.block);
     sb.rextsize = (MIN_REALTIME_EXTENT / sizes.block).max(1).into();
-    if sizes.sector > 512 {
-        sb.logsectlog = sb.sectlog;
-        sb.logsectsize = sb.sectsize;
+    if sizes.log_sector > 512 {
+        sb.logsectlog = log2(sizes.log_sector);
+        sb.logsectsize = (sizes.log_sector as u16).into();
     }
 }
 
@@ -256,7 +262,7 @@ fn set_features(sb: &mut Dsb, features: &Features, stripes: &Stripes, sizes: Siz
         | Version::MOREBITS;
     version.set(Version::DALIGN, stripes.unit != 0);
     version.set(Version::BORG, features.ascii_case_insensitive.on);
-    version.set(Version::SECTOR, sizes.sector > 512);
+    version.set(Version::SECTOR, sizes.sector.max(sizes.log_sector) > 512);
     // Parent pointers are attributes, so every filesystem with them will have some.
     version.set(Version::ATTR, features.parent_pointers.on);
     sb.versionnum = (version.bits() | Version::V5).into();
@@ -304,11 +310,15 @@ fn set_groups(sb: &mut Dsb, groups: &Groups, stripes: &Stripes, options: &Option
 }
 
 fn set_log(sb: &mut Dsb, geometry: &Geometry, log: &LogPlace) {
-    let FsBlock(start) = geometry.fsblock(log.ag as u32, log.start as u32);
-    sb.logstart = start.into();
-    sb.logblocks = (log.blocks as u32).into();
     let headers = u64::from(geometry.ag_count) * u64::from(geometry.prealloc_blocks());
-    sb.fdblocks = (sb.dblocks.get() - headers - log.blocks).into();
+    let mut used = headers;
+    if let Some((ag, start)) = log.start {
+        let FsBlock(start) = geometry.fsblock(ag as u32, start as u32);
+        sb.logstart = start.into();
+        used += log.blocks;
+    }
+    sb.logblocks = (log.blocks as u32).into();
+    sb.fdblocks = (sb.dblocks.get() - used).into();
 }
 
 fn set_identity(sb: &mut Dsb, options: &Options) {

@@ -12,6 +12,8 @@ pub struct Sizes {
     pub block: u32,
     /// Sector, 512 to 32768.
     pub sector: u32,
+    /// Sector of the log: that of the data, unless the log is on a device of its own.
+    pub log_sector: u32,
 }
 
 impl Sizes {
@@ -43,7 +45,34 @@ impl Sizes {
         if sector < hardware {
             return Err(PlanError::SectorBelowHardware { sector, hardware });
         }
-        Ok(Self { block, sector })
+        Ok(Self { block, sector, log_sector: sector })
+    }
+
+    /// Decides the log's sector size too: `asked` for (`None`: default), for a log on the device
+    /// `external` or (`None`) among the data.
+    ///
+    /// # Errors
+    /// A size that the log's device cannot do, or for an internal log another one than that of
+    /// the data.
+    pub fn with_log(
+        self,
+        asked: Option<u32>,
+        external: Option<&DeviceTraits>,
+    ) -> Result<Self, PlanError> {
+        let Some(device) = external else {
+            return match asked {
+                Some(size) if size != self.sector => Err(PlanError::LogSectorSize),
+                _ => Ok(self),
+            };
+        };
+        let size = asked.unwrap_or(device.physical_sector_size);
+        let possible = size.is_power_of_two()
+            && (512..=MAX_SECTOR.min(self.block)).contains(&size)
+            && size >= device.logical_sector_size;
+        if !possible {
+            return Err(PlanError::IllegalLogSectorSize(size));
+        }
+        Ok(Self { log_sector: size, ..self })
     }
 }
 

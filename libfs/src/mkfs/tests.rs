@@ -18,7 +18,7 @@ use crate::format::superblock::Superblock;
 use crate::format::{inode, log};
 
 const GIBI: u64 = 1 << 30;
-const SIZES: Sizes = Sizes { block: 4096, sector: 512 };
+const SIZES: Sizes = Sizes { block: 4096, sector: 512, log_sector: 512 };
 
 fn plan(size: u64, options: &Options) -> Result<Plan, PlanError> {
     Plan::new(options, SIZES, &DeviceTraits::image_file(size), &mut |_| {})
@@ -41,7 +41,7 @@ fn read(device: &dyn Device, daddr: u64, len: usize) -> Vec<u8> {
 fn numbers_of_a_default_filesystem_are_those_of_xfsprogs() {
     // xfs_db on what mkfs.xfs 7.2 makes of 1 GiB.
     let (plan, device) = made();
-    assert_eq!((plan.log_start().0, plan.geometry.log.blocks), (131_079, 16_384));
+    assert_eq!((plan.log_start().unwrap().0, plan.geometry.log.blocks), (131_079, 16_384));
     let primary = Superblock::decode(&read(&*device, 0, 512)).unwrap().dsb;
     assert_eq!(
         (primary.rootino.get(), primary.rbmino.get(), primary.rsumino.get()),
@@ -120,7 +120,7 @@ fn a_failing_write_is_reported_and_leaves_no_filesystem() {
 fn zeros_are_written_where_the_device_cannot_make_them() {
     let plan = plan(GIBI, &Options::default()).unwrap();
     let noise = Arc::new(MemoryDevice::new(GIBI));
-    let log = plan.geometry.fsblock_daddr(plan.log_start());
+    let log = plan.geometry.fsblock_daddr(plan.log_start().unwrap());
     noise.write_at(&[7; 8192], (log << 9) + 4096).unwrap();
     let device = OverlayDevice::new(noise);
     let mut steps = Vec::new();

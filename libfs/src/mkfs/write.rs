@@ -29,6 +29,15 @@ const ZEROS: usize = 1 << 20;
 /// Inodes that a new filesystem has: root directory, realtime bitmap and summary.
 pub(super) const USED_INODES: u32 = 3;
 
+/// What a filesystem is written to.
+#[derive(Clone, Copy)]
+pub struct Devices<'a> {
+    /// The data, and an internal log.
+    pub data: &'a dyn Device,
+    /// The log, if it is on a device of its own.
+    pub log: Option<&'a dyn Device>,
+}
+
 /// How the zeroing of the log goes on, in bytes done and in all; called only where zeros
 /// have to be written.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
@@ -39,28 +48,42 @@ impl Plan {
         self.geometry.data_blocks * u64::from(self.geometry.block_size)
     }
 
+    /// Bytes of the log.
+    pub fn log_bytes(&self) -> u64 {
+        u64::from(self.geometry.log.blocks) * u64::from(self.geometry.block_size)
+    }
+
+    /// Writes a filesystem that needs no other device than that of its data: see
+    /// [`Plan::write_to`].
+    ///
+    /// # Errors
+    /// As [`Plan::write_to`].
+    pub fn write(&self, device: &dyn Device, overwrite: bool, progress: Progress) -> Result<()> {
+        self.write_to(&Devices { data: device, log: None }, overwrite, progress)
+    }
+
     /// Writes the filesystem, and makes it durable. `overwrite` says that an older
     /// filesystem may be there, whose superblock copies must not survive.
     ///
     /// # Errors
-    /// ENOSPC if the device is too small, or what the device failed with.
-    pub fn write(&self, device: &dyn Device, overwrite: bool, progress: Progress) -> Result<()> {
+    /// ENOSPC if a device is too small or missing, or what a device failed with.
+    pub fn write_to(&self, devices: &Devices, overwrite: bool, progress: Progress) -> Result<()> {
+        let device = devices.data;
         if device.size() < self.bytes() {
             return Err(Error::os(Errno::ENOSPC, format!("filesystem on {}", device.name())));
         }
+        // Large stripes can leave the first group without an aligned place.
+        let root = Group::new(self, 0).inode_chunk;
+        let chunk = root.ok_or_else(|| Error::os(Errno::ENOSPC, "root directory"))?;
         if overwrite {
             old::wipe_superblocks(device, self.geometry.sector_size)?;
         }
         self.wipe_ends(device)?;
         self.write_superblock(device, 0, &self.superblock)?;
-        self.write_log(device, progress)?;
-        let mut root = None;
+        self.write_log(devices, progress)?;
         for number in 0..self.geometry.ag_count {
-            let group = Group::new(self, number);
-            self.write_group(device, &group)?;
-            root = root.or(group.inode_chunk);
+            self.write_group(device, &Group::new(self, number))?;
         }
-        let chunk = root.ok_or_else(|| Error::os(Errno::ENOSPC, "root directory"))?;
         let first = self.geometry.agbno_agino(chunk);
         let inodes = inodes::chunk(self, first);
         device.write_at(&inodes, self.geometry.agblock_daddr(0, chunk) << 9)?;
@@ -119,10 +142,13 @@ impl Plan {
     }
 
     /// Zeroes the log and writes the one record that says it is clean.
-    fn write_log(&self, device: &dyn Device, progress: Progress) -> Result<()> {
-        let (ag, start) = self.log;
-        let offset = self.geometry.agblock_daddr(ag, start) << 9;
-        let bytes = u64::from(self.geometry.log.blocks) * u64::from(self.geometry.block_size);
+    fn write_log(&self, devices: &Devices, progress: Progress) -> Result<()> {
+        let bytes = self.log_bytes();
+        let (device, offset) = match (self.log, devices.log) {
+            (Some((ag, start)), _) => (devices.data, self.geometry.agblock_daddr(ag, start) << 9),
+            (None, Some(log)) if log.size() >= bytes => (log, 0),
+            (None, _) => return Err(Error::os(Errno::ENOSPC, "external log")),
+        };
         if device.zero_range(offset, bytes)? == Zeroed::Unsupported {
             let zeros = vec![0; ZEROS];
             let mut done = 0;
@@ -136,7 +162,9 @@ impl Plan {
         }
         let log = &self.geometry.log;
         let unit = if log.stripe_unit > 1 { log.stripe_unit } else { log.sector_size };
-        device.write_at(&log::clean_record(&self.superblock.uuid, unit), offset)
+        device.write_at(&log::clean_record(&self.superblock.uuid, unit), offset)?;
+        // The data device is flushed last of all.
+        if self.log.is_none() { device.flush() } else { Ok(()) }
     }
 
     fn write_group(&self, device: &dyn Device, group: &Group) -> Result<()> {
@@ -312,10 +340,9 @@ impl Plan {
         Ok(block)
     }
 
-    /// First block of the log.
-    pub fn log_start(&self) -> FsBlock {
-        let (ag, start) = self.log;
-        self.geometry.fsblock(ag, start)
+    /// First block of an internal log.
+    pub fn log_start(&self) -> Option<FsBlock> {
+        self.log.map(|(ag, start)| self.geometry.fsblock(ag, start))
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn format(shape: Shape) -> Arc<dyn Device> {
         generation: 1,
         ..Options::default()
     };
-    let sizes = Sizes { block: shape.block, sector: 512 };
+    let sizes = Sizes { block: shape.block, sector: 512, log_sector: 512 };
     let plan = Plan::new(&options, sizes, &traits, &mut |_| ()).unwrap();
     let device: Arc<dyn Device> = Arc::new(MemoryDevice::new(bytes));
     plan.write(&*device, false, &mut |_, _| ()).unwrap();
