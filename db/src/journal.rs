@@ -23,8 +23,8 @@ use std::fmt::Write;
 /// An error is returned if the log is on another device, or its ends cannot be found.
 pub fn show(session: &Session, records: bool, transactions: bool) -> Result<String> {
     let area = LogArea::internal(&session.geo)?;
-    let ends = find_ends(&session.device, area)?;
-    let blocks = LogBlocks::new(&session.device, area);
+    let ends = find_ends(&*session.device, area)?;
+    let blocks = LogBlocks::new(&*session.device, area);
     let mut out = describe_ends(&ends, &area);
     let (tail, head) = (ends.tail.block(), ends.head.block());
     if records {

@@ -8,6 +8,8 @@
 
 pub mod commands;
 pub mod fields;
+pub mod files;
+pub mod getopt;
 mod journal;
 pub mod json;
 pub mod options;

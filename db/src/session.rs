@@ -14,6 +14,7 @@ use libfs::format::superblock::{self, Dsb};
 use libfs::format::{btree_block, checksum};
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Bytes of a basic block, the unit of disk addresses.
 pub const BASIC_BLOCK: usize = 512;
@@ -45,7 +46,7 @@ impl Cursor {
 /// What commands work on.
 pub struct Session {
     /// Where the filesystem is.
-    pub device: FileDevice,
+    pub device: Arc<FileDevice>,
     /// The realtime device, if it is another.
     pub realtime: Option<FileDevice>,
     /// The device of the log, if it is another.
@@ -100,7 +101,7 @@ impl Session {
         let path = options.device.as_deref().context("no device is named")?;
         let read_only = options.read_only || !options.expert;
         let open = if read_only { FileDevice::open_read_only } else { FileDevice::open };
-        let device = open(path)?;
+        let device = Arc::new(open(path)?);
         let geo = find_geometry(&device, path, options.force)?;
         Ok(Session {
             device,
@@ -126,9 +127,14 @@ impl Session {
 
     /// Prints text at once, to standard output and to the file that `log start` named.
     pub fn show(&mut self, text: &str) {
-        say(text);
+        self.show_bytes(text.as_bytes());
+    }
+
+    /// The same for what need not be text, such as names of files.
+    pub fn show_bytes(&mut self, bytes: &[u8]) {
+        say_bytes(bytes);
         if let Some((name, file)) = &mut self.log_file
-            && let Err(error) = file.write_all(text.as_bytes())
+            && let Err(error) = file.write_all(bytes)
         {
             eprintln!("{name}: {error}");
         }
@@ -225,10 +231,16 @@ impl Session {
     fn set(&mut self, mut cursor: Cursor) {
         let data = cursor.data();
         let checked = cursor.kind.crc_offset(data);
-        let summed =
-            if cursor.kind == Type::Dqblk { data.get(..136).unwrap_or(data) } else { data };
+        let inode_size = self.geo.inode.size as usize;
+        let summed = match cursor.kind {
+            Type::Dqblk => data.get(..136).unwrap_or(data),
+            Type::Inode => data.get(..inode_size).unwrap_or(data),
+            _ => data,
+        };
         cursor.crc_ok = checked.map(|offset| checksum::verify(summed, offset));
         match (cursor.crc_ok, self.ino) {
+            // Coming back to inodes by the ring means all of their buffer.
+            (_, Some(_)) if cursor.kind == Type::Inode && cursor.len > inode_size => {}
             (Some(false), Some(ino)) if cursor.kind == Type::Inode => {
                 self.show(&format!("Metadata CRC error detected for ino {ino}\n"));
             }
@@ -465,8 +477,12 @@ fn find_backup(device: &FileDevice) -> Option<(u64, Geometry)> {
 
 /// Writes text to standard output; nobody may be reading any more.
 pub fn say(text: &str) {
+    say_bytes(text.as_bytes());
+}
+
+fn say_bytes(bytes: &[u8]) {
     let mut out = std::io::stdout().lock();
-    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+    if out.write_all(bytes).and_then(|()| out.flush()).is_err() {
         std::process::exit(1);
     }
 }

@@ -22,14 +22,21 @@ Lists every command, or explains one.
 fn run(session: &mut Session, args: &[&str]) -> Result<String> {
     if let Some(name) = args.first() {
         let command = find(session, name)?;
-        let indented = command.help.lines().map(|line| format!(" {}\n", line.trim_start()));
-        return Ok(format!("{}\n{}\n", line(command), indented.collect::<String>()));
+        return Ok(line(name, command) + &explain(command));
     }
-    let lines = known(session).map(line).collect::<String>();
+    let lines = known(session).map(|command| line(command.name, command)).collect::<String>();
     Ok(format!("{lines}\nUse 'help commandname' for extended help.\n"))
 }
 
-fn line(command: &Command) -> String {
+/// The long text about a command, as it is also printed after wrong options.
+pub fn explain(command: &Command) -> String {
+    let lines = command.help.lines().map(|line| format!(" {line}"));
+    let lines = lines.map(|line| line.trim_end().to_owned() + "\n");
+    format!("\n{}\n", lines.collect::<String>())
+}
+
+/// One line about a command that was asked for by `name`.
+fn line(name: &str, command: &Command) -> String {
     let args = if command.args.is_empty() { String::new() } else { format!(" {}", command.args) };
-    format!("{}{args} -- {}\n", command.name, command.summary)
+    format!("{name}{args} -- {}\n", command.summary)
 }

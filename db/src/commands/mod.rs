@@ -17,6 +17,9 @@ mod hash;
 mod help;
 mod inode;
 mod log;
+mod ls;
+mod parent;
+mod path;
 mod pop;
 mod print;
 mod push;
@@ -72,6 +75,9 @@ pub static COMMANDS: &[Command] = &[
     help::COMMAND,
     inode::COMMAND,
     log::COMMAND,
+    ls::COMMAND,
+    parent::COMMAND,
+    path::COMMAND,
     pop::COMMAND,
     print::COMMAND,
     push::COMMAND,
