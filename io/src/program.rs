@@ -18,6 +18,9 @@ struct Options {
     /// this machine
     #[arg(short = 'D', value_name = "DEVICE")]
     device: Option<PathBuf>,
+    /// The log of that filesystem is on this device or image
+    #[arg(short = 'l', value_name = "LOGDEV", requires = "device")]
+    log_device: Option<PathBuf>,
     /// Run this command, on every open file where that makes sense, instead of prompting
     /// (may be repeated)
     #[arg(short = 'c', value_name = "COMMAND")]
@@ -132,7 +135,9 @@ fn lines(matches: &ArgMatches) -> Vec<Line> {
 
 fn run(options: &Options, lines: &[Line]) -> anyhow::Result<u8> {
     let target: Box<dyn Target> = match &options.device {
-        Some(device) => Box::new(Image::open(device, options.read_only)?),
+        Some(device) => {
+            Box::new(Image::open(device, options.log_device.as_deref(), options.read_only)?)
+        }
         None => Box::new(Host::default()),
     };
     if options.idle {

@@ -352,8 +352,8 @@ impl Mount {
         let Some(log) = &mut self.log else { return Ok(()) };
         self.log_is_clean = false;
         let written = log.write_checkpoint(&regions, tail);
-        let lsn = written.map_err(|e| self.fail(e))?;
-        self.device.flush().map_err(|e| self.fail(e))?;
+        let flushed = written.and_then(|lsn| log.flush().map(|()| lsn));
+        let lsn = flushed.map_err(|e| self.fail(e))?;
         self.settle_items(lsn);
         Ok(())
     }
@@ -542,10 +542,9 @@ impl Mount {
         self.write_counters().map_err(|e| self.fail(e))?;
         self.write_back()?;
         if let Some(log) = &mut self.log {
-            let written = log.write_unmount();
+            let written = log.write_unmount().and_then(|()| log.flush());
             written.map_err(|e| self.fail(e))?;
         }
-        self.device.flush().map_err(|e| self.fail(e))?;
         self.shutdown = Some("it is closed".into());
         Ok(())
     }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{ArgAction, CommandFactory, Parser};
+use libfs::device::WriteCrashDevice;
+use libfs::filesystem::Devices;
 
 /// What to do with the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,10 +23,29 @@ pub enum Mode {
 pub struct Options {
     /// Device or image file.
     pub device: PathBuf,
+    /// Device of the log, if it has its own.
+    pub log_device: Option<PathBuf>,
     /// What to do with it.
     pub mode: Mode,
     /// Say more.
     pub verbose: bool,
+}
+
+impl Options {
+    /// Opens the devices. Where the environment says so, the program dies after some writes
+    /// to them, so that scripts can test what a crash of it leaves behind.
+    ///
+    /// # Errors
+    ///
+    /// As [`Devices::files`].
+    pub fn devices(&self, read_only: bool) -> libfs::Result<Devices> {
+        let devices = Devices::files(&self.device, self.log_device.as_deref(), read_only)?;
+        if read_only {
+            return Ok(devices);
+        }
+        let log = devices.log.map(|log| WriteCrashDevice::by_environment(log, "logdev"));
+        Ok(Devices { data: WriteCrashDevice::by_environment(devices.data, "ddev"), log })
+    }
 }
 
 /// Replay the log of an unmounted XFS filesystem, and repair the filesystem.
@@ -38,6 +59,10 @@ struct Arguments {
     /// Destroy the log, when it can be replayed neither here nor by mounting
     #[arg(short = 'L', conflicts_with = "no_modify")]
     zero_log: bool,
+
+    /// Device or image file with the log, when it is not inside the filesystem
+    #[arg(short = 'l', value_name = "LOGDEV")]
+    log_device: Option<PathBuf>,
 
     /// Only look: replay the log in memory and write nothing
     #[arg(short = 'n')]
@@ -112,5 +137,5 @@ pub fn parse() -> Result<Options, ExitCode> {
         _ => Mode::Repair,
     };
     let Some(device) = arguments.device else { return Err(ExitCode::from(1)) };
-    Ok(Options { device, mode, verbose: arguments.verbose > 0 })
+    Ok(Options { device, log_device: arguments.log_device, mode, verbose: arguments.verbose > 0 })
 }

@@ -1,13 +1,10 @@
 //! xfs_repair: recovers an unmounted filesystem from its log and says what it did.
 
-use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Result;
-use libfs::device::{Device, FileDevice};
 use libfs::filesystem::{Filesystem, Opened, RecoveryReport, read_superblock};
-use libfs::journal::{LogArea, LogState, find_ends, zero_log};
+use libfs::journal::{LogState, find_ends, zero_log};
 
 use crate::options::{self, Mode, Options};
 use crate::report;
@@ -42,7 +39,7 @@ pub fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<u8> {
     match options.mode {
-        Mode::ZeroLog => discard_log(&options.device),
+        Mode::ZeroLog => discard_log(options),
         Mode::NoModify => look(options),
         Mode::Repair => recover(options),
     }
@@ -50,8 +47,7 @@ fn run(options: &Options) -> Result<u8> {
 
 /// Recovers the filesystem on the device.
 fn recover(options: &Options) -> Result<u8> {
-    let device: Arc<dyn Device> = Arc::new(FileDevice::open(&options.device)?);
-    let unrecovered = match Filesystem::open(device)? {
+    let unrecovered = match Filesystem::open_with(options.devices(false)?)? {
         Opened::Clean(_) => {
             report::clean();
             report::not_checked();
@@ -75,8 +71,7 @@ fn recover(options: &Options) -> Result<u8> {
 
 /// Recovers the filesystem in memory and reports; the device is not written.
 fn look(options: &Options) -> Result<u8> {
-    let device: Arc<dyn Device> = Arc::new(FileDevice::open_read_only(&options.device)?);
-    let unrecovered = match Filesystem::open(device)? {
+    let unrecovered = match Filesystem::open_with(options.devices(true)?)? {
         Opened::Clean(_) => {
             report::clean();
             report::not_checked();
@@ -106,17 +101,18 @@ fn settle(outcome: libfs::Result<RecoveryReport>) -> Result<Option<RecoveryRepor
 }
 
 /// Throws the log away.
-fn discard_log(path: &Path) -> Result<u8> {
-    let device = FileDevice::open(path)?;
-    let (superblock, geo) = read_superblock(&device)?;
+fn discard_log(options: &Options) -> Result<u8> {
+    let devices = options.devices(false)?;
+    let (superblock, geo) = read_superblock(devices.data.as_ref())?;
     if let Some(reason) = superblock.read_only_reason() {
         anyhow::bail!("{reason}");
     }
-    let state = find_ends(&device, LogArea::internal(&geo)?).map(|ends| ends.state);
+    let log = devices.log_place(&geo)?;
+    let state = find_ends(log.device.as_ref(), log.area).map(|ends| ends.state);
     if !matches!(state, Ok(LogState::Clean)) {
         report::destroying();
     }
-    zero_log(&device, &geo)?;
+    zero_log(&log)?;
     println!("The log was emptied.");
     report::not_checked();
     Ok(status::SOUND)

@@ -37,6 +37,37 @@ pub fn host_or_skip() -> bool {
     crate::skip::or_skip(host()).is_some()
 }
 
+/// A file attached to a loop device, for what mount(8) does not attach itself.
+#[derive(Debug)]
+pub struct Loop(String);
+
+impl Loop {
+    /// Attaches `file`, with sectors of this many bytes.
+    ///
+    /// # Errors
+    ///
+    /// When losetup(8) fails.
+    pub fn new(file: &Path, sector_size: u32) -> Result<Self> {
+        let size = sector_size.to_string();
+        let mut attach = Command::new("losetup");
+        attach.args(["--find", "--show", "--sector-size", &size]).arg(file);
+        Ok(Loop(run(&mut attach)?.trim().to_owned()))
+    }
+
+    /// The path of the device.
+    pub fn path(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        if let Err(error) = run(Command::new("losetup").args(["--detach", &self.0])) {
+            crate::skip::say(&format!("{error:#}"));
+        }
+    }
+}
+
 /// An image mounted by loop device on the machine's own kernel, unmounted on drop.
 #[derive(Debug)]
 pub struct Mount {

@@ -43,6 +43,8 @@ mod dir;
 mod examples;
 #[path = "peers/exchange_sharing.rs"]
 mod exchange_sharing;
+#[path = "peers/external_log.rs"]
+mod external_log;
 #[path = "peers/file.rs"]
 mod file;
 #[path = "peers/format_accepts_linux.rs"]

@@ -13,6 +13,7 @@ mod limited;
 mod memory;
 mod overlay;
 mod recorder;
+mod write_crash;
 
 pub use fault::{FaultDevice, FaultRule};
 pub use file::FileDevice;
@@ -20,6 +21,7 @@ pub use limited::LimitedDevice;
 pub use memory::MemoryDevice;
 pub use overlay::OverlayDevice;
 pub use recorder::{Event, RecorderDevice};
+pub use write_crash::WriteCrashDevice;
 
 use crate::Result;
 

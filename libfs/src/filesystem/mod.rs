@@ -37,13 +37,14 @@ pub use clone::{CloneRange, Dedupe};
 pub use operations::{ExchangeRange, Mapping, Stat};
 pub use recover::{RecoveryReport, Unrecovered};
 
+use std::path::Path;
 use std::sync::Arc;
 
-use crate::device::Device;
+use crate::device::{Device, FileDevice};
 use crate::format::geometry::Geometry;
 use crate::format::superblock::Superblock;
 use crate::journal::writer::LogWriter;
-use crate::journal::{LogArea, LogState, find_ends};
+use crate::journal::{LogPlace, LogState, find_ends};
 use crate::mount::Mount;
 use crate::transaction::InjectTag;
 use crate::{At, Error, Result};
@@ -63,6 +64,37 @@ pub struct Filesystem {
     mount: Mount,
     /// Inodes held open, one entry for each time; an unlinked one is freed when let go.
     held: Vec<u64>,
+}
+
+/// The devices that a filesystem is on.
+#[derive(Clone)]
+pub struct Devices {
+    /// The one with the superblock.
+    pub data: Arc<dyn Device>,
+    /// That of the log, if it has its own.
+    pub log: Option<Arc<dyn Device>>,
+}
+
+impl Devices {
+    /// Opens devices or image files, all for reading only or none.
+    ///
+    /// # Errors
+    /// As [`FileDevice::open`].
+    pub fn files(data: &Path, log: Option<&Path>, read_only: bool) -> Result<Self> {
+        let open = |path| -> Result<Arc<dyn Device>> {
+            let open = if read_only { FileDevice::open_read_only } else { FileDevice::open };
+            Ok(Arc::new(open(path)?))
+        };
+        Ok(Self { data: open(data)?, log: log.map(open).transpose()? })
+    }
+
+    /// Where the log of the filesystem with this geometry is.
+    ///
+    /// # Errors
+    /// As [`LogPlace::find`].
+    pub fn log_place(&self, geo: &Geometry) -> Result<LogPlace> {
+        LogPlace::find(geo, &self.data, self.log.as_ref())
+    }
 }
 
 /// The superblock of the filesystem on `device`, verified, with the geometry it describes.
@@ -101,24 +133,31 @@ pub fn read_superblock(device: &dyn Device) -> Result<(Superblock, Geometry)> {
 }
 
 impl Filesystem {
-    /// Opens the filesystem on `device`. A device that is read-only, or a filesystem with
-    /// read-only-compatible features unknown here, gives one that can only be read.
+    /// Opens the filesystem on `device`, which has its log, too. A device that is read-only,
+    /// or a filesystem with read-only-compatible features unknown here, gives one that can only
+    /// be read.
     ///
     /// # Errors
     /// As [`read_superblock`], and [`Error::Corrupt`] when the log makes no sense.
     pub fn open(device: Arc<dyn Device>) -> Result<Opened> {
-        let (sb, geo) = read_superblock(device.as_ref())?;
-        let ends = find_ends(device.as_ref(), LogArea::internal(&geo)?)?;
+        Self::open_with(Devices { data: device, log: None })
+    }
+
+    /// As [`Filesystem::open`], with the log on a device of its own, if there is one.
+    ///
+    /// # Errors
+    /// As [`Filesystem::open`] and [`LogPlace::find`].
+    pub fn open_with(devices: Devices) -> Result<Opened> {
+        let (sb, geo) = read_superblock(devices.data.as_ref())?;
+        let log = devices.log_place(&geo)?;
+        let ends = find_ends(log.device.as_ref(), log.area)?;
         if ends.state == LogState::Dirty {
-            return Ok(Opened::Dirty(Unrecovered::new(device, sb, geo, ends)));
+            return Ok(Opened::Dirty(Unrecovered::new(devices, sb, geo, ends)));
         }
-        let writable = !device.is_read_only() && sb.read_only_reason().is_none();
-        let log = if writable {
-            Some(LogWriter::new(Arc::clone(&device), &geo, ends.position())?)
-        } else {
-            None
-        };
-        let mut mount = Mount::new(device, sb, geo, log);
+        let read_only = devices.data.is_read_only() || log.device.is_read_only();
+        let writable = !read_only && sb.read_only_reason().is_none();
+        let log = writable.then(|| LogWriter::new(log, ends.position()));
+        let mut mount = Mount::new(devices.data, sb, geo, log);
         mount.log_is_clean = true;
         if writable {
             crate::space::startup::init_reservations(&mut mount)?;

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::Filesystem;
+use super::{Devices, Filesystem};
 use crate::device::{Device, OverlayDevice};
 use crate::format::geometry::Geometry;
 use crate::format::log::intent::bmap_flags;
@@ -26,7 +26,7 @@ use crate::{Errno, Error, Result};
 
 /// A filesystem with a dirty log. It can only be recovered.
 pub struct Unrecovered {
-    device: Arc<dyn Device>,
+    devices: Devices,
     geo: Geometry,
     ends: LogEnds,
     read_only_reason: Option<String>,
@@ -63,14 +63,9 @@ impl fmt::Display for RecoveryReport {
 }
 
 impl Unrecovered {
-    pub(super) fn new(
-        device: Arc<dyn Device>,
-        sb: Superblock,
-        geo: Geometry,
-        ends: LogEnds,
-    ) -> Self {
+    pub(super) fn new(devices: Devices, sb: Superblock, geo: Geometry, ends: LogEnds) -> Self {
         let read_only_reason = sb.read_only_reason();
-        Self { device, geo, ends, read_only_reason, checkpoint_limit: None }
+        Self { devices, geo, ends, read_only_reason, checkpoint_limit: None }
     }
 
     /// Where the log begins and ends.
@@ -94,11 +89,13 @@ impl Unrecovered {
         if let Some(reason) = self.read_only_reason {
             return Err(Error::Incompatible(format!("the log cannot be replayed: {reason}")));
         }
-        if self.device.is_read_only() {
-            let what = format!("replaying the log of {}", self.device.name());
+        let Devices { data, .. } = &self.devices;
+        let log = self.devices.log_place(&self.geo)?;
+        if let Some(device) = [data, &log.device].into_iter().find(|device| device.is_read_only()) {
+            let what = format!("replaying the log of {}", device.name());
             return Err(Error::os(Errno::EROFS, what));
         }
-        let replayed = replay(self.device.as_ref(), &self.geo)?;
+        let replayed = replay(data.as_ref(), &log, &self.geo)?;
         let mut report = RecoveryReport {
             transactions: replayed.transactions,
             items: replayed.items.clone(),
@@ -106,11 +103,11 @@ impl Unrecovered {
             ..RecoveryReport::default()
         };
         let geo = Geometry::new(&replayed.superblock.dsb)?;
-        let mut log = LogWriter::new(Arc::clone(&self.device), &geo, replayed.ends.position())?;
+        let mut log = LogWriter::new(log, replayed.ends.position());
         if let Some(size) = replayed.ends.record_size {
             log.set_record_size(size);
         }
-        let mut mount = Mount::new(self.device, replayed.superblock, geo, Some(log));
+        let mut mount = Mount::new(self.devices.data, replayed.superblock, geo, Some(log));
         mount.checkpoint_limit = self.checkpoint_limit.unwrap_or(mount.checkpoint_limit);
         crate::space::startup::init_reservations(&mut mount)?;
         for intent in &replayed.intents {
@@ -129,9 +126,15 @@ impl Unrecovered {
     /// # Errors
     /// As [`Unrecovered::recover`], apart from EROFS.
     pub fn recover_in_memory(mut self) -> Result<(Filesystem, RecoveryReport)> {
-        self.device = Arc::new(OverlayDevice::new(self.device));
+        self.devices.data = overlay(self.devices.data);
+        self.devices.log = self.devices.log.map(overlay);
         self.recover()
     }
+}
+
+/// Takes writes in memory.
+fn overlay(device: Arc<dyn Device>) -> Arc<dyn Device> {
+    Arc::new(OverlayDevice::new(device))
 }
 
 /// The order in which intents are finished, whatever their order in the log, which changes

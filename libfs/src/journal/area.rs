@@ -1,6 +1,7 @@
 //! The ring of blocks that the log is.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use crate::device::Device;
 use crate::error::{At, Error, Result};
@@ -76,6 +77,58 @@ impl LogArea {
     /// Byte offset of `block` on the device.
     pub fn byte(&self, block: u32) -> u64 {
         self.offset + u64::from(block) * BASIC_BLOCK as u64
+    }
+}
+
+/// A log and the device that it is on: that of the data, or one of its own.
+#[derive(Clone)]
+pub struct LogPlace {
+    /// The device.
+    pub device: Arc<dyn Device>,
+    /// Where on it.
+    pub area: LogArea,
+}
+
+impl LogPlace {
+    /// The log of the filesystem on `data`; `log` is the device named for it, if any.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Incompatible`] if the log is on a device of its own and none is named, or it is
+    /// not and one is; [`Error::Corrupt`] if it does not fit where it should be.
+    pub fn find(
+        geo: &Geometry,
+        data: &Arc<dyn Device>,
+        log: Option<&Arc<dyn Device>>,
+    ) -> Result<Self> {
+        match (geo.log.start, log) {
+            (Some(_), None) => Self::on(data, LogArea::internal(geo)?),
+            (None, Some(device)) => Self::on(device, LogArea::external(geo)?),
+            (None, None) => Err(Error::Incompatible(
+                "the log is on a device of its own: name that as the log device".into(),
+            )),
+            (Some(_), Some(device)) => Err(Error::Incompatible(format!(
+                "the log is inside the filesystem: {} is not its log device",
+                device.name()
+            ))),
+        }
+    }
+
+    fn on(device: &Arc<dyn Device>, area: LogArea) -> Result<Self> {
+        if device.size() < area.byte(area.blocks) {
+            let (name, size) = (device.name(), device.size());
+            let why = format!("{} blocks do not fit {name} of {size} bytes", area.blocks);
+            return Err(Error::corrupt("log", At::Daddr(area.offset / BASIC_BLOCK as u64), why));
+        }
+        Ok(Self { device: Arc::clone(device), area })
+    }
+
+    /// The bytes of the data device that belong to the log: none, if it has its own.
+    pub(crate) fn bytes_of_data(&self, geo: &Geometry) -> std::ops::Range<u64> {
+        match geo.log.start {
+            Some(_) => self.area.offset..self.area.byte(self.area.blocks),
+            None => 0..0,
+        }
     }
 }
 

@@ -2,11 +2,10 @@
 
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::area::{LogArea, LogBlocks};
+use super::area::{LogArea, LogBlocks, LogPlace};
 use super::head::{IN_FLIGHT_BLOCKS, LogEnds, LogState, find_ends};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::format::geometry::Geometry;
 use crate::format::log::record::{
     CYCLE_BYTES_PER_HEADER, HeaderLayout, RECORD_MAGIC, RECORD_VERSION_2, header_blocks,
     next_cycle, previous_cycle, record_crc, stamp,
@@ -155,9 +154,9 @@ pub fn clear_stale_blocks(device: &dyn Device, area: LogArea, ends: &LogEnds) ->
 ///
 /// # Errors
 ///
-/// An error is returned if the log is external or the device fails.
-pub fn zero_log(device: &dyn Device, geo: &Geometry) -> Result<LogEnds> {
-    let area = LogArea::internal(geo)?;
+/// An error is returned if the device fails.
+pub fn zero_log(log: &LogPlace) -> Result<LogEnds> {
+    let (device, area) = (log.device.as_ref(), log.area);
     let cycle = match find_ends(device, area) {
         Ok(ends) => next_cycle(ends.head.cycle()),
         Err(Error::Corrupt(_) | Error::Incompatible(_)) => next_cycle(highest_cycle(device, area)?),

@@ -23,7 +23,7 @@ pub mod record;
 pub mod recovery;
 pub mod writer;
 
-pub use area::LogArea;
+pub use area::{LogArea, LogPlace};
 pub use clear::{clear_stale_blocks, write_unmount_record, zero_log};
 pub use head::{LogEnds, LogState, find_ends};
 pub use reader::{RecoveredTransaction, TransactionReader};

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use zerocopy::byteorder::big_endian::{U16, U32, U64};
 use zerocopy::{FromZeros, IntoBytes};
 
+use super::{LogArea, LogPlace};
 use crate::device::Device;
-use crate::format::geometry::Geometry;
 use crate::format::log::record::{self, MAX_RECORD_SIZE};
 use crate::format::log::wire::Wire;
 use crate::format::log::{
@@ -75,14 +75,10 @@ pub struct LogPosition {
 /// The writing end of one filesystem's log.
 pub struct LogWriter {
     device: Arc<dyn Device>,
-    /// Byte offset of the log on the device.
-    start: u64,
-    /// 512-byte blocks in the log.
-    blocks: u32,
+    area: LogArea,
     /// Records are padded to a multiple of this many bytes.
     round_to: usize,
     record_size: usize,
-    uuid: [u8; 16],
     head: Lsn,
     previous: Option<u32>,
     /// Start of the last record written: what the tail is when nothing else is needed.
@@ -102,30 +98,29 @@ struct Batch {
 
 impl LogWriter {
     /// A writer that continues the log at `position`.
-    ///
-    /// # Errors
-    /// [`Error::Incompatible`] when the log is on another device.
-    pub fn new(device: Arc<dyn Device>, geo: &Geometry, position: LogPosition) -> Result<Self> {
-        let Some(start) = geo.log.start else {
-            return Err(Error::Incompatible("the log is on an external device".into()));
-        };
-        let stripe_unit = geo.log.stripe_unit as usize;
-        let round_to = if stripe_unit > 1 { stripe_unit } else { BASIC_BLOCK };
-        let blocks = u64::from(geo.log.blocks) * u64::from(geo.block_size) / BASIC_BLOCK as u64;
-        Ok(Self {
+    pub fn new(log: LogPlace, position: LogPosition) -> Self {
+        let LogPlace { device, area } = log;
+        let round_to = area.unit as usize;
+        Self {
             device,
-            start: geo.fsblock_byte(start),
-            blocks: blocks as u32,
+            area,
             round_to,
             record_size: RECORD_SIZE.max(round_to).min(MAX_RECORD_SIZE),
-            uuid: geo.uuid,
             head: position.head,
             previous: position.previous,
             last_record: None,
             published_tail: position.tail,
             next_tid: 1,
             batch: Batch::default(),
-        })
+        }
+    }
+
+    /// Makes what was written to the log durable.
+    ///
+    /// # Errors
+    /// [`Error::Io`] from the device.
+    pub fn flush(&self) -> Result<()> {
+        self.device.flush()
     }
 
     /// Keeps to the record size of an earlier writer whose records recovery may still have to
@@ -137,7 +132,7 @@ impl LogWriter {
 
     /// Size of the log in bytes.
     pub fn size(&self) -> u64 {
-        u64::from(self.blocks) * BASIC_BLOCK as u64
+        u64::from(self.area.blocks) * BASIC_BLOCK as u64
     }
 
     /// Bytes between the head and the published tail: what may be written before the tail
@@ -147,9 +142,9 @@ impl LogWriter {
         let used = if head.cycle() == tail.cycle() {
             u64::from(head.block()) - u64::from(tail.block()).min(u64::from(head.block()))
         } else {
-            u64::from(self.blocks) - u64::from(tail.block()) + u64::from(head.block())
+            u64::from(self.area.blocks) - u64::from(tail.block()) + u64::from(head.block())
         };
-        u64::from(self.blocks).saturating_sub(used) * BASIC_BLOCK as u64
+        u64::from(self.area.blocks).saturating_sub(used) * BASIC_BLOCK as u64
     }
 
     /// The position of the next record.
@@ -160,7 +155,7 @@ impl LogWriter {
     /// Bytes from `lsn` to the head.
     pub fn distance(&self, lsn: Lsn) -> u64 {
         let cycles = u64::from(self.head.cycle().wrapping_sub(lsn.cycle()));
-        let blocks = cycles * u64::from(self.blocks) + u64::from(self.head.block());
+        let blocks = cycles * u64::from(self.area.blocks) + u64::from(self.head.block());
         blocks.saturating_sub(u64::from(lsn.block())) * BASIC_BLOCK as u64
     }
 
@@ -283,11 +278,11 @@ impl LogWriter {
         header.h_prev_block = U32::new(self.previous.unwrap_or(u32::MAX));
         header.h_num_logops = U32::new(builder.operations);
         header.h_fmt = U32::new(LogEndian::NATIVE.format());
-        header.h_fs_uuid = self.uuid;
+        header.h_fs_uuid = self.area.uuid;
         header.h_size = U32::new(self.record_size as u32);
         let mut headers = vec![0; header_bytes];
         headers[..BASIC_BLOCK].copy_from_slice(header.as_bytes());
-        let to_end = (self.blocks - at.block()) as usize;
+        let to_end = (self.area.blocks - at.block()) as usize;
         let wrap = (total / BASIC_BLOCK > to_end).then_some(to_end);
         record::stamp(&mut headers, &mut builder.payload, at.cycle(), wrap);
         let crc = record::record_crc(&headers, &builder.payload, record::HeaderLayout::Padded);
@@ -305,7 +300,7 @@ impl LogWriter {
     fn queue(&mut self, bytes: &[u8]) -> Result<()> {
         let mut rest = bytes;
         while !rest.is_empty() {
-            let offset = self.start + u64::from(self.head.block()) * BASIC_BLOCK as u64;
+            let offset = self.area.byte(self.head.block());
             let contiguous = self.batch.offset + self.batch.bytes.len() as u64 == offset;
             if !self.batch.bytes.is_empty() && (!contiguous || self.batch.bytes.len() >= BATCH) {
                 self.send_batch()?;
@@ -313,7 +308,7 @@ impl LogWriter {
             if self.batch.bytes.is_empty() {
                 self.batch.offset = offset;
             }
-            let to_end = (self.blocks - self.head.block()) as usize * BASIC_BLOCK;
+            let to_end = (self.area.blocks - self.head.block()) as usize * BASIC_BLOCK;
             let (now, later) = rest.split_at(rest.len().min(to_end));
             self.batch.bytes.extend_from_slice(now);
             self.advance((now.len() / BASIC_BLOCK) as u32);
@@ -324,8 +319,8 @@ impl LogWriter {
 
     fn advance(&mut self, blocks: u32) {
         let block = self.head.block() + blocks;
-        self.head = if block >= self.blocks {
-            Lsn::new(record::next_cycle(self.head.cycle()), block - self.blocks)
+        self.head = if block >= self.area.blocks {
+            Lsn::new(record::next_cycle(self.head.cycle()), block - self.area.blocks)
         } else {
             Lsn::new(self.head.cycle(), block)
         };

@@ -8,7 +8,7 @@ use crate::format::geometry::Geometry;
 use crate::format::inode::Timestamp;
 use crate::format::superblock::Superblock;
 use crate::journal::writer::LogWriter;
-use crate::journal::{LogArea, find_ends};
+use crate::journal::{LogPlace, find_ends};
 use crate::mkfs::{AgSizing, DeviceTraits, Features, Options, Plan, Sizes, Stripe, Toggle};
 use crate::mount::Mount;
 
@@ -62,8 +62,9 @@ pub(crate) fn try_open(device: Arc<dyn Device>) -> Result<Mount> {
     device.read_at(&mut sector, 0)?;
     let superblock = Superblock::decode(&sector)?;
     let geo = Geometry::new(&superblock.dsb)?;
-    let ends = find_ends(&*device, LogArea::internal(&geo)?)?;
-    let log = LogWriter::new(Arc::clone(&device), &geo, ends.position())?;
+    let log = LogPlace::find(&geo, &device, None)?;
+    let ends = find_ends(&*log.device, log.area)?;
+    let log = LogWriter::new(log, ends.position());
     let mut mount = Mount::new(device, superblock, geo, Some(log));
     super::startup::init_reservations(&mut mount)?;
     Ok(mount)

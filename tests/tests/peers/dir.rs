@@ -15,7 +15,7 @@ use libfs::format::geometry::Geometry;
 use libfs::format::inode::mode;
 use libfs::format::superblock::Superblock;
 use libfs::inode::InodeRef;
-use libfs::journal::area::LogArea;
+use libfs::journal::LogPlace;
 use libfs::journal::head::find_ends;
 use libfs::journal::writer::LogWriter;
 use libfs::mount::Mount;
@@ -68,8 +68,9 @@ pub(super) fn open(image: &Path) -> Mount {
     device.read_at(&mut sector, 0).unwrap();
     let superblock = Superblock::decode(&sector).unwrap();
     let geo = Geometry::new(&superblock.dsb).unwrap();
-    let ends = find_ends(&*device, LogArea::internal(&geo).unwrap()).unwrap();
-    let log = LogWriter::new(Arc::clone(&device), &geo, ends.position()).unwrap();
+    let log = LogPlace::find(&geo, &device, None).unwrap();
+    let ends = find_ends(&*log.device, log.area).unwrap();
+    let log = LogWriter::new(log, ends.position());
     let mut mount = Mount::new(device, superblock, geo, Some(log));
     startup::init_reservations(&mut mount).unwrap();
     mount

@@ -16,7 +16,7 @@ use libfs::format::superblock::Superblock;
 use libfs::inode::bmap::Target;
 use libfs::inode::{InodeRef, WhichFork};
 use libfs::journal::writer::LogWriter;
-use libfs::journal::{LogArea, LogState, find_ends};
+use libfs::journal::{LogPlace, LogState, find_ends};
 use libfs::mount::Mount as OurMount;
 use libfs::space::startup;
 use libfs::transaction::InjectTag;
@@ -48,9 +48,10 @@ fn open(image: &Path) -> OurMount {
 
 fn open_on(device: Arc<dyn Device>) -> OurMount {
     let (sb, geo) = superblock(device.as_ref());
-    let ends = find_ends(device.as_ref(), LogArea::internal(&geo).unwrap()).unwrap();
+    let log = LogPlace::find(&geo, &device, None).unwrap();
+    let ends = find_ends(log.device.as_ref(), log.area).unwrap();
     assert_eq!(ends.state, LogState::Clean);
-    let log = LogWriter::new(device.clone(), &geo, ends.position()).unwrap();
+    let log = LogWriter::new(log, ends.position());
     let mut mount = OurMount::new(device, sb, geo, Some(log));
     startup::init_reservations(&mut mount).unwrap();
     mount

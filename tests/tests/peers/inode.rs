@@ -17,7 +17,7 @@ use libfs::format::superblock::Superblock;
 use libfs::inode::create::{self, NewInode};
 use libfs::inode::{InodeRef, inactivate, log_item, unlinked};
 use libfs::inode::{WhichFork, bmap};
-use libfs::journal::area::LogArea;
+use libfs::journal::LogPlace;
 use libfs::journal::head::find_ends;
 use libfs::journal::recovery::replay;
 use libfs::journal::writer::LogWriter;
@@ -87,8 +87,9 @@ fn open(image: &Path) -> Result<Mount> {
     device.read_at(&mut sector, 0)?;
     let superblock = Superblock::decode(&sector)?;
     let geo = Geometry::new(&superblock.dsb)?;
-    let ends = find_ends(&*device, LogArea::internal(&geo)?)?;
-    let log = LogWriter::new(Arc::clone(&device), &geo, ends.position())?;
+    let log = LogPlace::find(&geo, &device, None)?;
+    let ends = find_ends(&*log.device, log.area)?;
+    let log = LogWriter::new(log, ends.position());
     let mut mount = Mount::new(device, superblock, geo, Some(log));
     startup::init_reservations(&mut mount)?;
     Ok(mount)
@@ -455,7 +456,7 @@ fn files_open_in_a_crash_of_linux_are_freed() -> Result<()> {
         let mut sector = vec![0; 32768];
         device.read_at(&mut sector, 0)?;
         let geo = Geometry::new(&Superblock::decode(&sector)?.dsb)?;
-        let replayed = replay(&*device, &geo)?;
+        let replayed = replay(&*device, &LogPlace::find(&geo, &device, None)?, &geo)?;
         ensure!(replayed.intents.is_empty(), "{name}: {:?}", replayed.intents);
         drop(device);
         let mut mount = open(&bench.image())?;

@@ -12,8 +12,8 @@ use libfs::format::log::{BASIC_BLOCK, LogEndian, LogItem, blft};
 use libfs::format::superblock::Superblock;
 use libfs::journal::RecordReader;
 use libfs::journal::area::LogBlocks;
-use libfs::journal::recovery::replay;
-use libfs::journal::{LogArea, LogEnds, LogState, TransactionReader, find_ends};
+use libfs::journal::recovery::{Replayed, replay};
+use libfs::journal::{LogArea, LogEnds, LogPlace, LogState, TransactionReader, find_ends};
 use tests::crash::{self, Cut};
 use tests::linux::Linux;
 use tests::manifest::Manifest;
@@ -113,22 +113,28 @@ fn items_encode_to_the_bytes_that_linux_logged() {
     assert!(kinds.len() >= 5, "{kinds:?}");
 }
 
+/// Replays the log that is on the device itself.
+fn replay_all(device: Arc<dyn Device>, geo: &Geometry) -> libfs::Result<Replayed> {
+    replay(device.as_ref(), &LogPlace::find(geo, &device, None)?, geo)
+}
+
 #[test]
 fn an_interrupted_replay_can_be_done_again() {
     let Some(peers) = Peers::or_skip() else { return };
     let Some(linux) = Linux::or_skip(&peers) else { return };
     let crashed = Crashed::new(&peers, &linux, Workload::Mixed, 3, &[]).unwrap();
     let whole = crashed.overlay().unwrap();
-    let counted = FaultDevice::new(Arc::new(whole), Vec::new());
-    let expected = replay(&counted, &crashed.geo).unwrap();
+    let counted = Arc::new(FaultDevice::new(Arc::new(whole), Vec::new()));
+    let expected = replay_all(counted.clone(), &crashed.geo).unwrap();
     let writes = counted.writes();
-    let after = contents(&counted);
+    let after = contents(counted.as_ref());
     let step = (writes / 12).max(1);
     for failing in (0..writes).step_by(step as usize) {
         let device = Arc::new(crashed.overlay().unwrap());
         let faulty = FaultDevice::new(device.clone(), vec![FaultRule::FailWritesFrom(failing)]);
-        assert!(replay(&faulty, &crashed.geo).is_err(), "write {failing} of {writes}");
-        let again = replay(device.as_ref(), &crashed.geo).unwrap();
+        let failed = replay_all(Arc::new(faulty), &crashed.geo);
+        assert!(failed.is_err(), "write {failing} of {writes}");
+        let again = replay_all(device.clone(), &crashed.geo).unwrap();
         assert_eq!(again.transactions, expected.transactions);
         assert!(contents(device.as_ref()) == after, "interrupted at write {failing} of {writes}");
     }
@@ -324,7 +330,7 @@ fn damaged_logs_end_in_an_error_or_a_replay() {
         let device = crashed.overlay().unwrap();
         let record = records[random.below(records.len() as u64) as usize];
         mutate(&crashed, &device, record, &mut random).unwrap();
-        match replay(&device, &crashed.geo) {
+        match replay_all(Arc::new(device), &crashed.geo) {
             Ok(_) => replayed += 1,
             Err(libfs::Error::Corrupt(_) | libfs::Error::Incompatible(_)) => refused += 1,
             Err(error) => panic!("mutation {mutation}: {error}"),

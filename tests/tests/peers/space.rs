@@ -9,7 +9,7 @@ use libfs::device::{Device, FileDevice};
 use libfs::format::geometry::{Fork, Geometry};
 use libfs::format::superblock::Superblock;
 use libfs::journal::writer::LogWriter;
-use libfs::journal::{LogArea, find_ends};
+use libfs::journal::{LogPlace, find_ends};
 use libfs::mount::Mount;
 use libfs::space::ag_reservation::Pool;
 use libfs::space::alloc::{AllocArgs, Allocated, Target, allocate};
@@ -51,8 +51,9 @@ fn open(image: &Path) -> Result<Mount> {
     device.read_at(&mut sector, 0)?;
     let superblock = Superblock::decode(&sector)?;
     let geo = Geometry::new(&superblock.dsb)?;
-    let ends = find_ends(&*device, LogArea::internal(&geo)?)?;
-    let log = LogWriter::new(Arc::clone(&device), &geo, ends.position())?;
+    let log = LogPlace::find(&geo, &device, None)?;
+    let ends = find_ends(&*log.device, log.area)?;
+    let log = LogWriter::new(log, ends.position());
     let mut mount = Mount::new(device, superblock, geo, Some(log));
     startup::init_reservations(&mut mount)?;
     Ok(mount)

@@ -7,15 +7,13 @@ mod stat;
 
 use std::io::{IoSlice, IoSliceMut};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use libfs::device::{Device, FileDevice};
 use libfs::file::attributes::FileAttributes;
 use libfs::file::exchange::Freshness as Sample;
 use libfs::file::staged::Staged;
 use libfs::file::{self, AllocateMode};
-use libfs::filesystem::{CloneRange, Dedupe, Filesystem, Opened};
+use libfs::filesystem::{CloneRange, Dedupe, Devices, Filesystem, Opened};
 use libfs::{Errno, Error, Result};
 
 use super::{
@@ -49,14 +47,10 @@ const REGULAR: u16 = 0o100000;
 const DIRECTORY: u16 = 0o040000;
 
 impl Image {
-    /// Opens the filesystem on `path`, replaying its log if it is dirty.
-    pub fn open(path: &Path, read_only: bool) -> anyhow::Result<Self> {
-        let device: Arc<dyn Device> = if read_only {
-            Arc::new(FileDevice::open_read_only(path)?)
-        } else {
-            Arc::new(FileDevice::open(path)?)
-        };
-        let filesystem = match Filesystem::open(device)? {
+    /// Opens the filesystem on `path` (and `log`, if that is elsewhere), replaying its log if it
+    /// is dirty.
+    pub fn open(path: &Path, log: Option<&Path>, read_only: bool) -> anyhow::Result<Self> {
+        let filesystem = match Filesystem::open_with(Devices::files(path, log, read_only)?)? {
             Opened::Clean(filesystem) => filesystem,
             Opened::Dirty(dirty) if read_only => dirty.recover_in_memory()?.0,
             Opened::Dirty(dirty) => {

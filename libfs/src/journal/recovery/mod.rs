@@ -28,7 +28,7 @@ mod store;
 
 use std::collections::BTreeMap;
 
-use super::area::{LogArea, LogBlocks};
+use super::area::{LogBlocks, LogPlace};
 use super::clear::clear_stale_blocks;
 use super::head::{LogEnds, LogState, find_ends};
 use super::reader::{RecoveredTransaction, TransactionReader};
@@ -71,7 +71,7 @@ pub struct PendingIntent {
     pub item: IntentItem,
 }
 
-/// Replays the internal log of the filesystem on `device`, and flushes the device.
+/// Replays the log of the filesystem on `device`, and flushes the device.
 ///
 /// A clean log is left alone. Nothing is written unless head and tail were found and
 /// pass 1 read all of the log.
@@ -79,11 +79,10 @@ pub struct PendingIntent {
 /// # Errors
 ///
 /// [`Error::Corrupt`] if the log, or a block it applies to, is damaged;
-/// [`Error::Incompatible`] if the log cannot be replayed here: it is external, or the
-/// superblock has features that are unknown; [`Error::Io`] if the device fails.
-pub fn replay(device: &dyn Device, geo: &Geometry) -> Result<Replayed> {
-    let area = LogArea::internal(geo)?;
-    let ends = find_ends(device, area)?;
+/// [`Error::Incompatible`] if the log cannot be replayed here: the superblock has features
+/// that are unknown; [`Error::Io`] if the device fails.
+pub fn replay(device: &dyn Device, log: &LogPlace, geo: &Geometry) -> Result<Replayed> {
+    let ends = find_ends(log.device.as_ref(), log.area)?;
     if ends.state == LogState::Clean {
         let superblock = read_superblock(device, geo)?;
         return Ok(Replayed {
@@ -97,14 +96,14 @@ pub fn replay(device: &dyn Device, geo: &Geometry) -> Result<Replayed> {
         });
     }
     check_features(&read_superblock(device, geo)?)?;
-    let blocks = LogBlocks::new(device, area);
+    let blocks = LogBlocks::new(log.device.as_ref(), log.area);
     let (tail, head) = (ends.tail.block(), ends.head.block());
     let cancelled = Cancelled::collect(&blocks, tail, head)?;
-    let mut replay = Replay::new(device, &area, geo.clone(), cancelled);
+    let mut replay = Replay::new(device, log, geo.clone(), cancelled);
     for transaction in TransactionReader::new(&blocks, tail, head) {
         replay.transaction(transaction?)?;
     }
-    replay.finish(device, area, ends)
+    replay.finish(log, ends)
 }
 
 fn read_superblock(device: &dyn Device, geo: &Geometry) -> Result<Superblock> {
@@ -151,10 +150,9 @@ enum Outcome {
 }
 
 impl<'a> Replay<'a> {
-    fn new(device: &'a dyn Device, area: &LogArea, geo: Geometry, cancelled: Cancelled) -> Self {
-        let log_bytes = area.offset..area.byte(area.blocks);
+    fn new(device: &'a dyn Device, log: &LogPlace, geo: Geometry, cancelled: Cancelled) -> Self {
         Replay {
-            store: Store::new(device, log_bytes),
+            store: Store::new(device, log.bytes_of_data(&geo)),
             geo,
             cancelled,
             lsn: Lsn(0),
@@ -201,12 +199,12 @@ impl<'a> Replay<'a> {
         }
     }
 
-    fn finish(mut self, device: &dyn Device, area: LogArea, ends: LogEnds) -> Result<Replayed> {
+    fn finish(mut self, log: &LogPlace, ends: LogEnds) -> Result<Replayed> {
         self.store.settle(self.lsn, &self.geo)?;
         self.join_pieces()?;
         let superblock = self.rebuild_counters()?;
         self.store.finish()?;
-        clear_stale_blocks(device, area, &ends)?;
+        clear_stale_blocks(log.device.as_ref(), log.area, &ends)?;
         let intents = self.intents.into_pending();
         let tail = intents.iter().map(|intent| intent.lsn).min().unwrap_or(ends.head);
         Ok(Replayed {
