@@ -18,3 +18,4 @@ pub mod program;
 mod prompt;
 pub mod session;
 pub mod types;
+pub mod write;

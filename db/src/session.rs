@@ -34,12 +34,31 @@ pub struct Cursor {
     pub len: usize,
     /// What the object's checksum says, if the type has one.
     pub crc_ok: Option<bool>,
+    /// Disk addresses of the buffer's equal parts, if they lie apart.
+    pub scattered: Vec<u64>,
 }
 
 impl Cursor {
     /// The object's bytes.
     pub fn data(&self) -> &[u8] {
         self.buffer.get(self.offset..self.offset + self.len).unwrap_or(&[])
+    }
+
+    /// The object's bytes, to be changed.
+    pub fn data_mut(&mut self) -> &mut [u8] {
+        self.buffer.get_mut(self.offset..self.offset + self.len).unwrap_or(&mut [])
+    }
+
+    /// The bytes of the object that its checksum covers.
+    pub fn summed(&self) -> &[u8] {
+        let data = self.data();
+        if self.kind == Type::Dqblk { data.get(..136).unwrap_or(data) } else { data }
+    }
+
+    /// Notes what the object's checksum says.
+    pub fn check_crc(&mut self) {
+        let offset = self.kind.crc_offset(self.data());
+        self.crc_ok = offset.map(|offset| checksum::verify(self.summed(), offset));
     }
 }
 
@@ -183,7 +202,15 @@ impl Session {
     /// As [`Session::read`].
     pub fn revisit(&mut self, kind: Type, daddr: u64, len: usize) -> Result<()> {
         let buffer = self.read(daddr, len)?;
-        self.set(Cursor { kind, daddr, buffer, offset: 0, len, crc_ok: None });
+        self.set(Cursor {
+            kind,
+            daddr,
+            buffer,
+            offset: 0,
+            len,
+            crc_ok: None,
+            scattered: Vec::new(),
+        });
         Ok(())
     }
 
@@ -238,6 +265,7 @@ impl Session {
             _ => data,
         };
         cursor.crc_ok = checked.map(|offset| checksum::verify(summed, offset));
+        cursor.check_crc();
         match (cursor.crc_ok, self.ino) {
             // Coming back to inodes by the ring means all of their buffer.
             (_, Some(_)) if cursor.kind == Type::Inode && cursor.len > inode_size => {}
@@ -270,7 +298,15 @@ impl Session {
         self.agno = agno;
         self.ino = Some(ino);
         let len = self.geo.inode.size as usize;
-        let cursor = Cursor { kind: Type::Inode, daddr, buffer, offset, len, crc_ok: None };
+        let cursor = Cursor {
+            kind: Type::Inode,
+            daddr,
+            buffer,
+            offset,
+            len,
+            crc_ok: None,
+            scattered: Vec::new(),
+        };
         self.set(cursor);
         self.note_visit();
         let is_dir = self.current_inode().is_ok_and(|(core, _)| core.file_type() == mode::DIR);
@@ -396,15 +432,16 @@ impl Session {
         let Some(first) = find(block) else { bail!("{unmapped}") };
         let blocks = if kind == Type::Dir3 { u64::from(self.geo.dir.fs_blocks) } else { 1 };
         // The blocks of a directory block may lie apart.
-        let mut buffer = Vec::new();
+        let (mut buffer, mut scattered) = (Vec::new(), Vec::new());
         for step in 0..blocks {
             let Some(part) = find(block + step) else { bail!("{unmapped}") };
             let daddr = self.geo.fsblock_daddr(part);
+            scattered.push(daddr);
             buffer.extend(self.read(daddr, self.geo.block_size as usize)?);
         }
         let daddr = self.geo.fsblock_daddr(first);
         let len = buffer.len();
-        self.set(Cursor { kind, daddr, buffer, offset: 0, len, crc_ok: None });
+        self.set(Cursor { kind, daddr, buffer, offset: 0, len, crc_ok: None, scattered });
         self.note_visit();
         Ok(())
     }

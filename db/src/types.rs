@@ -152,6 +152,12 @@ impl Type {
         }
     }
 
+    /// Whether structures of this type have a checksum.
+    pub fn has_crc(self) -> bool {
+        // Those that are told by their magic numbers have one whatever the bytes are now.
+        matches!(self, Self::Dir3 | Self::Attr3) || self.crc_offset(&[]).is_some()
+    }
+
     /// XFS's name of the structure, as Linux and xfsprogs name it in their complaints.
     pub fn complaint_name(self) -> &'static str {
         match self {

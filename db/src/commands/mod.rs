@@ -7,12 +7,14 @@ mod agfl;
 mod agi;
 mod back;
 mod bmap;
+mod crc;
 mod daddr;
 mod dblock;
 mod debug;
 mod echo;
 mod forward;
 mod fsblock;
+mod fuzz;
 mod hash;
 mod help;
 mod inode;
@@ -29,6 +31,7 @@ mod sb;
 mod source;
 mod stack;
 mod type_;
+mod write;
 
 use crate::session::Session;
 use crate::types::Type;
@@ -65,12 +68,14 @@ pub static COMMANDS: &[Command] = &[
     agi::COMMAND,
     back::COMMAND,
     bmap::COMMAND,
+    crc::COMMAND,
     daddr::COMMAND,
     dblock::COMMAND,
     debug::COMMAND,
     echo::COMMAND,
     forward::COMMAND,
     fsblock::COMMAND,
+    fuzz::COMMAND,
     hash::COMMAND,
     help::COMMAND,
     inode::COMMAND,
@@ -87,6 +92,7 @@ pub static COMMANDS: &[Command] = &[
     source::COMMAND,
     stack::COMMAND,
     type_::COMMAND,
+    write::COMMAND,
 ];
 
 /// The commands that this session knows.

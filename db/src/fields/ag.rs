@@ -18,7 +18,7 @@ pub static AGF: &[Field] = &[
     hex("magicnum", 32, 0),
     dec("versionnum", 32, 4),
     nul("seqno", 32, 8),
-    dec("length", 32, 12),
+    nul("length", 32, 12),
     root("bnoroot", 16, Type::Bnobt),
     root("cntroot", 20, Type::Cntbt),
     optional_root("rmaproot", 24, Type::Rmapbt),
@@ -45,11 +45,11 @@ pub static AGI: &[Field] = &[
     hex("magicnum", 32, 0),
     dec("versionnum", 32, 4),
     nul("seqno", 32, 8),
-    dec("length", 32, 12),
-    dec("count", 32, 16),
+    nul("length", 32, 12),
+    nul("count", 32, 16),
     root("root", 20, Type::Inobt),
     dec("level", 32, 24),
-    dec("freecount", 32, 28),
+    nul("freecount", 32, 28),
     nul("newino", 32, 32).link(Link::AgInode),
     nul("dirino", 32, 36).link(Link::AgInode),
     Field::new("unlinked", Kind::Number(32, Base::Decimal, Null::Skipped), 40).many(|_| 64),
@@ -69,5 +69,7 @@ pub static AGFL: &[Field] = &[
     uuid("uuid", 8),
     hex("lsn", 64, 24),
     crc("crc", 32),
-    nul("bno", 32, 36).many(|place| place.geo.agfl_size() as usize).link(Link::AgBlock(Type::Data)),
+    Field::new("bno", Kind::Number(32, Base::Decimal, Null::ZeroSkipped), 36)
+        .many(|place| place.geo.agfl_size() as usize)
+        .link(Link::AgBlock(Type::Data)),
 ];

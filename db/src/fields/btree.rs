@@ -39,7 +39,7 @@ macro_rules! short_form {
             Field::new("keys", Kind::Row($key, $kind.key_len()), $kind.header_len())
                 .many(|place| entries(place, $kind, false))
                 .counted_from_one(),
-            nul("ptrs", 32, 0)
+            dec("ptrs", 32, 0)
                 .at_func(|place, index| pointer(place, $kind, index))
                 .many(|place| entries(place, $kind, false))
                 .counted_from_one()
@@ -145,8 +145,8 @@ static REFCOUNT_KEY: &[Field] = &[refcount_start("startblock"), dec("cowflag", 1
 macro_rules! extent_record {
     ($offset:expr, $block:expr) => {
         &[
-            nul("startoff", 54, 0).at_bit(1).link($offset),
-            nul("startblock", 52, 0).at_bit(55).link($block),
+            dec("startoff", 54, 0).at_bit(1).link($offset),
+            dec("startblock", 52, 0).at_bit(55).link($block),
             dec("blockcount", 21, 0).at_bit(107),
             dec("extentflag", 1, 0),
         ]
@@ -159,9 +159,9 @@ pub static DATA_EXTENT: &[Field] = extent_record!(Link::FileData, Link::FileFsBl
 pub static ATTR_EXTENT: &[Field] = extent_record!(Link::AttrBlock, Link::FsBlock(Type::Attr3));
 
 /// Key of a data fork's tree.
-pub static DATA_KEY: &[Field] = &[nul("startoff", 64, 0).link(Link::FileData)];
+pub static DATA_KEY: &[Field] = &[dec("startoff", 64, 0).link(Link::FileData)];
 /// Key of an attribute fork's tree.
-pub static ATTR_KEY: &[Field] = &[nul("startoff", 64, 0).link(Link::AttrBlock)];
+pub static ATTR_KEY: &[Field] = &[dec("startoff", 64, 0).link(Link::AttrBlock)];
 
 /// The fields of a block of a fork's tree.
 macro_rules! long_form {
@@ -184,7 +184,7 @@ macro_rules! long_form {
             Field::new("keys", Kind::Row($key, 8), BtreeKind::Bmap.header_len())
                 .many(|place| entries(place, BtreeKind::Bmap, false))
                 .counted_from_one(),
-            nul("ptrs", 64, 0)
+            dec("ptrs", 64, 0)
                 .at_func(|place, index| pointer(place, BtreeKind::Bmap, index))
                 .many(|place| entries(place, BtreeKind::Bmap, false))
                 .counted_from_one()

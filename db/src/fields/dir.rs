@@ -17,8 +17,8 @@ static SHORT_HEADER: &[Field] =
     &[dec("count", 8, 0), dec("i8count", 8, 1), Field::new("parent", Kind::Group(SHORT_INO, 0), 2)];
 
 static SHORT_INO: &[Field] = &[
-    nul("i8", 64, 0).when(is_wide).link(Link::Inode),
-    nul("i4", 32, 0).when(|place| !is_wide(place)).link(Link::Inode),
+    dec("i8", 64, 0).when(is_wide).link(Link::Inode),
+    dec("i4", 32, 0).when(|place| !is_wide(place)).link(Link::Inode),
 ];
 
 static SHORT_ENTRY: &[Field] = &[

@@ -100,7 +100,7 @@ static CORE: &[Field] = &[
     time("mtime", 40),
     time("ctime", 48),
     number("size", 64, Base::Signed, 56),
-    dec("nblocks", 64, 64),
+    nul("nblocks", 64, 64),
     dec("extsize", 32, 72),
     dec("nextents", 32, 76).when(has_small_counts),
     dec("naextents", 32, 76).when(has_large_counts),
@@ -202,7 +202,7 @@ macro_rules! root {
             Field::new("keys", Kind::Row($key, 8), 4)
                 .many(|place| root_entries(place, $fork))
                 .counted_from_one(),
-            nul("ptrs", 64, 0)
+            dec("ptrs", 64, 0)
                 .at_func(|place, index| root_pointer(place, $fork, index))
                 .many(|place| root_entries(place, $fork))
                 .counted_from_one()

@@ -151,7 +151,7 @@ pub enum Kind {
 
 impl Kind {
     /// Bits of one element.
-    fn width(&self) -> usize {
+    pub fn width(&self) -> usize {
         match self {
             Kind::Group(_, bytes) | Kind::Row(_, bytes) => bytes * 8,
             Kind::Number(bits, ..) => *bits,

@@ -135,7 +135,10 @@ fn value(kind: &Kind, place: &Place, at: usize) -> Option<String> {
         Kind::Nanos => timestamp(place, at).nanos.to_string(),
         Kind::Format => {
             let format = place.bits(at, 8);
-            format!("{format} ({})", format_name(format as u8))
+            match format_name(format as u8) {
+                Some(name) => format!("{format} ({name})"),
+                None => format.to_string(),
+            }
         }
         Kind::MetaType => {
             let number = place.bits(at, 16);
@@ -199,16 +202,15 @@ fn local_time(seconds: i64) -> String {
     }
 }
 
-fn format_name(number: u8) -> &'static str {
-    match ForkFormat::from_disk(number) {
-        Some(ForkFormat::Dev) => "dev",
-        Some(ForkFormat::Local) => "local",
-        Some(ForkFormat::Extents) => "extents",
-        Some(ForkFormat::Btree) => "btree",
-        Some(ForkFormat::Uuid) => "uuid",
-        Some(ForkFormat::MetaBtree) => "meta_btree",
-        None => "unknown",
-    }
+fn format_name(number: u8) -> Option<&'static str> {
+    Some(match ForkFormat::from_disk(number)? {
+        ForkFormat::Dev => "dev",
+        ForkFormat::Local => "local",
+        ForkFormat::Extents => "extents",
+        ForkFormat::Btree => "btree",
+        ForkFormat::Uuid => "uuid",
+        ForkFormat::MetaBtree => "meta_btree",
+    })
 }
 
 fn metafile_name(number: u64) -> &'static str {

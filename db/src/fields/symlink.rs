@@ -9,13 +9,13 @@ fn is_symlink(place: &Place) -> bool {
 
 /// A block of a symbolic link.
 pub static FIELDS: &[Field] = &[
-    hex("magic", 32, 0).when(is_symlink),
-    dec("offset", 32, 4).when(is_symlink),
-    dec("bytes", 32, 8).when(is_symlink),
-    crc("crc", 12).when(is_symlink),
-    uuid("uuid", 16).when(is_symlink),
-    nul("owner", 64, 32).when(is_symlink).link(Link::Inode),
-    nul("bno", 64, 40).when(is_symlink),
-    hex("lsn", 64, 48).when(is_symlink),
+    hex("magic", 32, 0),
+    dec("offset", 32, 4),
+    dec("bytes", 32, 8),
+    crc("crc", 12),
+    uuid("uuid", 16),
+    nul("owner", 64, 32).link(Link::Inode),
+    nul("bno", 64, 40),
+    hex("lsn", 64, 48),
     Field::new("data", Kind::Text(|place| place.root_number::<4>(8) as usize), 56).when(is_symlink),
 ];

@@ -35,7 +35,7 @@ impl BufferKind {
     ///
     /// # Errors
     /// [`Error::Corrupt`] naming the structure, its address and what is wrong.
-    pub(crate) fn verify_structure(self, geo: &Geometry, data: &[u8], daddr: u64) -> Result<()> {
+    pub fn verify_structure(self, geo: &Geometry, data: &[u8], daddr: u64) -> Result<()> {
         if let Some(kind) = self.btree_kind() {
             return btree_block::verify(data, geo, kind, daddr).map(|_| ());
         }

@@ -18,6 +18,9 @@ pub const LABEL_MAX: usize = 12;
 /// Smallest number of blocks in the last allocation group (`XFS_MIN_AG_BLOCKS`).
 pub const MIN_AG_BLOCKS: u32 = 64;
 
+/// Most blocks of a log.
+pub const MAX_LOG_BLOCKS: u32 = 1 << 20;
+
 const NAME: &str = "superblock";
 
 /// The superblock as it lies on disk (`struct xfs_dsb`), field names as xfs_db prints them.
@@ -305,19 +308,48 @@ impl Superblock {
     /// An error naming the first wrong field is returned.
     pub fn verify(&self, daddr: u64) -> Result<()> {
         let check = Check::new(NAME, At::Daddr(daddr));
+        self.verify_fields(daddr)?;
+        let unfinished = self.dsb.inprogress != 0;
+        check.that(daddr != 0 || !unfinished, || "mkfs never finished on it".into())
+    }
+
+    /// The same, whether or not mkfs finished.
+    fn verify_fields(&self, daddr: u64) -> Result<()> {
+        let check = Check::new(NAME, At::Daddr(daddr));
         self.verify_sizes(&check)?;
         self.verify_groups(&check)?;
         self.verify_inodes(&check)?;
         self.verify_log(&check)?;
         self.verify_realtime(&check)?;
         let sb = &self.dsb;
-        check.that(daddr != 0 || sb.inprogress == 0, || "mkfs never finished on it".into())?;
         check.equal("shared_vn", sb.shared_vn, 0)?;
         check.that(!sb.version().contains(Version::SHARED), || "shared bit is set".into())?;
         let old_quota = QuotaFlags::OQUOTA_ENFD | QuotaFlags::OQUOTA_CHKD;
         check.that(!sb.quota_flags().intersects(old_quota), || {
             format!("qflags {:#x} hold version 4 bits", sb.qflags)
         })
+    }
+
+    /// Checks what must hold of a superblock that is written at `daddr`: besides its fields,
+    /// in the first one the counters too, which a mount would sum up anew.
+    ///
+    /// # Errors
+    ///
+    /// An error naming the first wrong field is returned.
+    pub fn verify_for_write(&self, daddr: u64) -> Result<()> {
+        let check = Check::new(NAME, At::Daddr(daddr));
+        let sb = &self.dsb;
+        check.magic(sb.magicnum.get(), MAGIC)?;
+        check.equal("version", sb.version().number(), Version::V5)?;
+        self.verify_fields(daddr)?;
+        let blocks = sb.logblocks.get();
+        check.that(blocks <= MAX_LOG_BLOCKS, || format!("logblocks is {blocks}"))?;
+        let (count, free) = (sb.icount.get(), sb.ifree.get());
+        let most = sb.dblocks.get().saturating_mul(sb.inopblock.get().into());
+        check.that(daddr != 0 || count <= most, || format!("icount is {count}"))?;
+        check.that(daddr != 0 || free <= count, || format!("ifree {free} of icount {count}"))?;
+        let (blocks, free) = (sb.dblocks.get(), sb.fdblocks.get());
+        check.that(daddr != 0 || free <= blocks, || format!("fdblocks {free} of {blocks}"))
     }
 
     fn verify_sizes(&self, check: &Check) -> Result<()> {
