@@ -12,6 +12,7 @@ pub mod files;
 pub mod getopt;
 mod journal;
 pub mod json;
+pub mod mdrestore;
 pub mod options;
 mod positions;
 pub mod program;

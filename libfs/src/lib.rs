@@ -14,6 +14,7 @@ pub mod filesystem;
 pub mod format;
 pub mod inode;
 pub mod journal;
+pub mod metadump;
 pub mod mkfs;
 pub mod mount;
 pub mod parent;

@@ -27,6 +27,7 @@ pub mod enumerate;
 pub mod gallery;
 pub mod linux;
 pub mod manifest;
+pub mod metadump;
 pub mod ours;
 pub mod peers;
 pub mod scratch;

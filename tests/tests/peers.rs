@@ -57,6 +57,8 @@ mod gallery;
 mod harness;
 #[path = "peers/inode.rs"]
 mod inode;
+#[path = "peers/metadump.rs"]
+mod metadump;
 #[path = "peers/mkfs.rs"]
 mod mkfs;
 #[path = "peers/mkfs_realtime.rs"]
