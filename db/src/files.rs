@@ -6,7 +6,7 @@ use crate::types::Type;
 use anyhow::{Context, Result, bail};
 use libfs::device::Device;
 use libfs::format::geometry::Ino;
-use libfs::format::superblock::{Dsb, Superblock};
+use libfs::format::superblock::Superblock;
 use libfs::inode::InodeRef;
 use libfs::mount::Mount;
 use libfs::{Errno, Error, dir};
@@ -29,9 +29,7 @@ impl Session {
     ///
     /// An error is returned if the first sector cannot be read.
     pub fn files(&self) -> Result<Mount> {
-        let mut sector = [0; 512];
-        self.device.read_at(&mut sector, 0)?;
-        let sb = Superblock { dsb: *Dsb::view(&sector)? };
+        let sb = Superblock { dsb: self.superblock()? };
         let device: Arc<dyn Device> = Arc::clone(&self.device) as _;
         Ok(Mount::new(device, sb, self.geo.clone(), None))
     }

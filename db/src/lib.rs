@@ -6,6 +6,7 @@
 //! builds from its xfs_db, and those that print what it prints, are in `bin`.
 #![forbid(unsafe_code)]
 
+pub mod attributes;
 pub mod commands;
 pub mod fields;
 pub mod files;

@@ -159,6 +159,51 @@ impl Session {
         }
     }
 
+    /// Fails unless commands may change the filesystem.
+    ///
+    /// # Errors
+    ///
+    /// An error with xfs_db 7.2's message is returned without expert mode and when the
+    /// filesystem is open for reading only.
+    pub fn check_expert(&self) -> Result<()> {
+        if self.read_only || !self.expert {
+            bail!("{}: not in expert mode, writing disabled", self.program);
+        }
+        Ok(())
+    }
+
+    /// The first superblock, unchecked.
+    ///
+    /// # Errors
+    ///
+    /// An error is returned if it cannot be read.
+    pub fn superblock(&self) -> Result<Dsb> {
+        let sector = self.read(0, BASIC_BLOCK)?;
+        Ok(*Dsb::view(&sector)?)
+    }
+
+    /// The superblock of a group, if it is one at all.
+    ///
+    /// # Errors
+    ///
+    /// An error with xfs_db 7.2's message is returned if it has the wrong magic number or
+    /// version, or mkfs has not finished.
+    pub fn sound_superblock(&self, agno: u32) -> Result<Dsb> {
+        let sector = self.read(self.geo.sb_daddr(agno), BASIC_BLOCK)?;
+        let dsb = *Dsb::view(&sector)?;
+        let (magic, version) = (dsb.magicnum.get(), dsb.versionnum.get());
+        if magic != superblock::MAGIC {
+            bail!("bad sb magic # {magic:#x} in AG {agno}");
+        }
+        if version & 0xf != 5 {
+            bail!("bad sb version # {version:#x} in AG {agno}");
+        }
+        if agno == 0 && dsb.inprogress != 0 {
+            bail!("mkfs not completed successfully");
+        }
+        Ok(dsb)
+    }
+
     /// Writes bytes at a disk address.
     ///
     /// # Errors

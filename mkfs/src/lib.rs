@@ -7,7 +7,7 @@ mod environment;
 pub mod manual;
 mod number;
 pub mod program;
-mod report;
+pub mod report;
 mod signatures;
 pub mod suboptions;
 mod target;

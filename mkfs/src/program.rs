@@ -10,7 +10,7 @@ use libfs::mkfs::{Devices, Notice, Plan, Sizes};
 
 use crate::cli::Cli;
 use crate::environment::Environment;
-use crate::report;
+use crate::report::{self, Names};
 use crate::signatures::{self, Found};
 use crate::target::Target;
 use crate::usage::{PROGRAM, Refusal};
@@ -51,7 +51,9 @@ fn run() -> Result<(), Refusal> {
     }
     let plan = Plan::new(&options, sizes, &traits, &mut notify)?;
     if dry_run || !quiet {
-        print(&report::geometry(&plan, &target.name, log.as_ref().map(|log| &*log.name)));
+        let names =
+            Names { data: &target.name, log: log.as_ref().map(|log| &*log.name), realtime: None };
+        print(&report::geometry(&plan.geometry, &names));
     }
     if dry_run {
         return Ok(());

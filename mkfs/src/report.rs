@@ -1,18 +1,32 @@
 //! The geometry of a filesystem as mkfs.xfs prints it.
 
-use libfs::mkfs::Plan;
+use libfs::format::geometry::Geometry;
 
-/// The table that is printed before a filesystem is made on the device `name`, and perhaps the
-/// external log `log`.
-pub fn geometry(plan: &Plan, name: &str, log: Option<&str>) -> String {
-    let geometry = &plan.geometry;
+/// Names of the devices of a filesystem.
+#[derive(Debug, Clone, Copy)]
+pub struct Names<'a> {
+    /// The data device.
+    pub data: &'a str,
+    /// The log's, if the log is not on the data device.
+    pub log: Option<&'a str>,
+    /// The realtime section's, if it is not on the data device.
+    pub realtime: Option<&'a str>,
+}
+
+/// The table that describes a filesystem; mkfs.xfs prints it before it makes one.
+pub fn geometry(geometry: &Geometry, names: &Names) -> String {
     let features = &geometry.features;
     let on = |feature: bool| u32::from(feature);
     let block = geometry.block_size;
+    let realtime = &geometry.realtime;
+    let internal_log = geometry.log.start.is_some();
+    // Without groups, all of the section counts as one elsewhere.
+    let (group_count, group_extents) =
+        if realtime.has_groups { (realtime.group_count, realtime.group_extents) } else { (0, 0) };
     let lines = [
         (
             "meta-data",
-            name,
+            names.data,
             pad("isize", geometry.inode.size, 6)
                 + &format!("agcount={}, agsize={} blks", geometry.ag_count, geometry.ag_blocks),
         ),
@@ -69,7 +83,7 @@ pub fn geometry(plan: &Plan, name: &str, log: Option<&str>) -> String {
         ),
         (
             "log",
-            log.unwrap_or("internal log"),
+            if internal_log { "internal log" } else { names.log.unwrap_or("external") },
             pad("bsize", block, 6) + &format!("blocks={}, version=2", geometry.log.blocks),
         ),
         (
@@ -80,11 +94,21 @@ pub fn geometry(plan: &Plan, name: &str, log: Option<&str>) -> String {
         ),
         (
             "realtime",
-            "none",
-            pad("extsz", geometry.realtime.extent_size * block, 6) + "blocks=0, rtextents=0",
+            match (realtime.blocks, realtime.start) {
+                (0, _) => "none",
+                (_, 0) => names.realtime.unwrap_or("external"),
+                _ => "internal",
+            },
+            pad("extsz", realtime.extent_size * block, 6)
+                + &format!("blocks={}, rtextents={}", realtime.blocks, realtime.extents),
         ),
-        ("", "", pad("rgcount", 0, 4) + "rgsize=0 extents"),
-        ("", "", pad("zoned", 0, 6) + "start=0 reserved=0"),
+        ("", "", pad("rgcount", group_count, 4) + &format!("rgsize={group_extents} extents")),
+        (
+            "",
+            "",
+            pad("zoned", on(features.zoned), 6)
+                + &format!("start={} reserved={}", realtime.start, realtime.reserved),
+        ),
     ];
     lines.iter().map(|(section, what, values)| line(section, what, values)).collect()
 }

@@ -5,8 +5,12 @@ mod addr;
 mod agf;
 mod agfl;
 mod agi;
+mod agresv;
+mod attr_get;
+mod attr_list;
 mod back;
 mod bmap;
+mod btheight;
 mod crc;
 mod daddr;
 mod dblock;
@@ -17,9 +21,13 @@ mod fsblock;
 mod fuzz;
 mod hash;
 mod help;
+mod info;
 mod inode;
+mod label;
 mod log;
+mod logres;
 mod ls;
+mod makecfg;
 mod parent;
 mod path;
 mod pop;
@@ -30,7 +38,11 @@ mod ring;
 mod sb;
 mod source;
 mod stack;
+mod timelimit;
 mod type_;
+mod untorn_write_max;
+mod uuid;
+mod version;
 mod write;
 
 use crate::session::Session;
@@ -66,8 +78,12 @@ pub static COMMANDS: &[Command] = &[
     agf::COMMAND,
     agfl::COMMAND,
     agi::COMMAND,
+    agresv::COMMAND,
+    attr_get::COMMAND,
+    attr_list::COMMAND,
     back::COMMAND,
     bmap::COMMAND,
+    btheight::COMMAND,
     crc::COMMAND,
     daddr::COMMAND,
     dblock::COMMAND,
@@ -78,9 +94,13 @@ pub static COMMANDS: &[Command] = &[
     fuzz::COMMAND,
     hash::COMMAND,
     help::COMMAND,
+    info::COMMAND,
     inode::COMMAND,
+    label::COMMAND,
     log::COMMAND,
+    logres::COMMAND,
     ls::COMMAND,
+    makecfg::COMMAND,
     parent::COMMAND,
     path::COMMAND,
     pop::COMMAND,
@@ -91,7 +111,11 @@ pub static COMMANDS: &[Command] = &[
     sb::COMMAND,
     source::COMMAND,
     stack::COMMAND,
+    timelimit::COMMAND,
     type_::COMMAND,
+    untorn_write_max::COMMAND,
+    uuid::COMMAND,
+    version::COMMAND,
     write::COMMAND,
 ];
 
@@ -175,6 +199,15 @@ pub fn number(text: &str) -> Option<u64> {
     text.parse().ok()
 }
 
+/// A number as C's atoi reads it: decimal digits at the start, a sign before them; 0 if
+/// there are none.
+pub fn decimal(text: &str) -> i64 {
+    let unsigned = text.trim_start().trim_start_matches(['+', '-']);
+    let end = unsigned.find(|c: char| !c.is_ascii_digit()).unwrap_or(unsigned.len());
+    let value = unsigned.get(..end).and_then(|digits| digits.parse().ok()).unwrap_or(0);
+    if text.trim_start().starts_with('-') { -value } else { value }
+}
+
 /// Moves the cursor to a header of the allocation group in `args`, or of the current one.
 fn go_header(session: &mut Session, args: &[&str], kind: Type, sector: u64) -> Result<String> {
     if let Some(text) = args.first() {
@@ -201,6 +234,14 @@ mod tests {
         assert_eq!(split(r#"  p "a  b" c\ d "" "#), ["p", r#""a  b""#, r"c\", "d", r#""""#]);
         assert_eq!(split(r#"\"x y  x"y z"w "e  f"#), [r#"\"x"#, "y", r#"x"y z"w"#, r#""e  f"#]);
         assert!(split(" \t").is_empty());
+    }
+
+    #[test]
+    fn decimals() {
+        assert_eq!(decimal(" 12x"), 12);
+        assert_eq!(decimal("-3"), -3);
+        assert_eq!(decimal("0x10"), 0);
+        assert_eq!(decimal("x"), 0);
     }
 
     #[test]

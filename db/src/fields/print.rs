@@ -193,7 +193,7 @@ fn timestamp(place: &Place, at: usize) -> Timestamp {
 }
 
 /// A time as C's ctime prints it, in the local time zone.
-fn local_time(seconds: i64) -> String {
+pub fn local_time(seconds: i64) -> String {
     match Instant::from_second(seconds) {
         Ok(instant) => {
             instant.to_zoned(TimeZone::system()).strftime("%a %b %e %H:%M:%S %Y").to_string()

@@ -80,7 +80,16 @@ pub struct TreeSizes {
 /// Sets up the reservations of group `agno`, whose trees have these sizes now. What does
 /// not fit in the free blocks is kept back as far as it does: Linux warns and goes on too.
 pub fn init(mount: &mut Mount, agno: u32, sizes: TreeSizes) {
-    let geo = mount.geo.clone();
+    release(mount, agno);
+    let reservations = calculate(mount, agno, sizes);
+    let hidden = reservations.metadata.hidden + reservations.rmapbt.hidden;
+    mount.counters.reserved += u64::from(hidden);
+    mount.ags[agno as usize].reservations = reservations;
+}
+
+/// What group `agno`, whose trees have these sizes now, is to keep back.
+pub fn calculate(mount: &Mount, agno: u32, sizes: TreeSizes) -> Reservations {
+    let geo = &mount.geo;
     let features = geo.features;
     let mut blocks = u64::from(geo.ag_size(agno));
     // The log never shares a group's blocks with anybody.
@@ -103,15 +112,11 @@ pub fn init(mount: &mut Mount, agno: u32, sizes: TreeSizes) {
         rmapbt.0 = (blocks / 100).max(geo.btree_worst_size(BtreeKind::Rmap, blocks));
         rmapbt.1 = u64::from(sizes.rmapbt);
     }
-    release(mount, agno);
-    let reservations = Reservations {
+    Reservations {
         metadata: reservation(metadata, false),
         // Blocks of this tree count as free, so all of the request is hidden.
         rmapbt: reservation(rmapbt, true),
-    };
-    let hidden = reservations.metadata.hidden + reservations.rmapbt.hidden;
-    mount.counters.reserved += u64::from(hidden);
-    mount.ags[agno as usize].reservations = reservations;
+    }
 }
 
 fn reservation((asked, used): (u64, u64), hide_used: bool) -> Reservation {

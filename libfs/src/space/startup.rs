@@ -28,6 +28,36 @@ pub fn release_reservations(mount: &mut Mount) {
     }
 }
 
+/// What one group keeps back for its btrees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reserved {
+    /// Blocks of the group, by its AGF.
+    pub length: u32,
+    /// Free blocks, those on the free list included, by its AGF.
+    pub free: u32,
+    /// Blocks that the btrees may have in all.
+    pub asked: u64,
+    /// Blocks that they have.
+    pub used: u64,
+}
+
+/// What group `agno` keeps back. Only its headers are read, nothing is kept back by this.
+///
+/// # Errors
+/// As [`init_reservations`].
+pub fn reserved(mount: &mut Mount, agno: u32) -> Result<Reserved> {
+    let sizes = tree_sizes(mount, agno)?;
+    let agf = mount.read_agf(agno)?;
+    let agf = header::agf(mount, agf)?;
+    let free = agf.freeblks.get().saturating_add(agf.flcount.get());
+    let length = agf.length.get();
+    let pools = ag_reservation::calculate(mount, agno, sizes);
+    let pools = [pools.metadata, pools.rmapbt];
+    let asked = pools.iter().map(|pool| u64::from(pool.asked)).sum();
+    let kept: u64 = pools.iter().map(|pool| u64::from(pool.reserved)).sum();
+    Ok(Reserved { length, free, asked, used: asked - kept })
+}
+
 fn tree_sizes(mount: &mut Mount, agno: u32) -> Result<TreeSizes> {
     let features = mount.geo.features;
     let agf = mount.read_agf(agno)?;

@@ -7,7 +7,7 @@
 
 mod untorn;
 
-pub use untorn::{untorn_extents, untorn_write_max};
+pub use untorn::{untorn_costs, untorn_extents, untorn_write_max};
 
 use self::untorn::untorn_log_bytes;
 

@@ -73,6 +73,11 @@ pub(super) fn untorn_log_bytes(geometry: &Geometry, extents: u64) -> Option<u64>
     (bytes <= u64::from(u32::MAX)).then_some(bytes)
 }
 
+/// What the chain of an untorn write reserves: bytes for any, and bytes for each extent more.
+pub fn untorn_costs(geometry: &Geometry) -> (u64, u64) {
+    (Calculator::new(geometry, geometry.max_levels).untorn_step(), ITEMS_OF_EXTENT)
+}
+
 /// Extents that the chain of an untorn write may have at most.
 pub fn untorn_extents(geometry: &Geometry, reservations: &Reservations) -> u64 {
     let step = Calculator::new(geometry, geometry.max_levels).untorn_step();
