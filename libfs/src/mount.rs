@@ -7,8 +7,11 @@
 
 use std::sync::Arc;
 
+use zerocopy::IntoBytes;
+
 use crate::buffer::{BufferCache, BufferId, BufferKind, Segment, WriteQueue};
 use crate::device::Device;
+use crate::format::features::QuotaFlags;
 use crate::format::geometry::{FsBlock, Geometry};
 use crate::format::log::{BufferFormat, BufferItem, LogEndian, LogItem, Lsn, blf};
 use crate::format::log_reservation::Reservations;
@@ -347,6 +350,7 @@ impl Mount {
         if self.cil.is_empty() {
             return Ok(());
         }
+        self.forget_quota_check()?;
         let regions = self.encode_items();
         let tail = self.logged.tail();
         let Some(log) = &mut self.log else { return Ok(()) };
@@ -486,7 +490,18 @@ impl Mount {
         self.checkpoint()
     }
 
-    /// Puts the counters into the superblock's buffer, and returns that.
+    /// Quota records are not kept up to date here. So the first checkpoint says that they have
+    /// to be checked: Linux then counts anew when it mounts with quota.
+    fn forget_quota_check(&mut self) -> Result<()> {
+        let flags = self.sb.dsb.quota_flags();
+        if !flags.intersects(QuotaFlags::CHECKED) {
+            return Ok(());
+        }
+        self.sb.dsb.qflags = flags.difference(QuotaFlags::CHECKED).bits().into();
+        self.log_superblock()
+    }
+
+    /// Puts the counters and quota flags into the superblock's buffer, and returns that.
     fn put_counters(&mut self) -> Result<BufferId> {
         let id = self.read_buffer(0, self.geo.sector_size, BufferKind::Superblock)?;
         let Counters { icount, ifree, fdblocks, .. } = self.counters;
@@ -495,15 +510,19 @@ impl Mount {
             let offset = std::mem::offset_of!(Dsb, icount) + 8 * i;
             data[offset..offset + 8].copy_from_slice(&value.to_be_bytes());
         }
+        let qflags = std::mem::offset_of!(Dsb, qflags);
+        data[qflags..qflags + 2].copy_from_slice(self.sb.dsb.qflags.as_bytes());
         Ok(id)
     }
 
-    /// Puts the counters into the superblock's buffer and lists it for the log.
+    /// Puts counters and quota flags into the superblock's buffer and lists it for the log.
     pub(crate) fn log_superblock(&mut self) -> Result<()> {
         let id = self.put_counters()?;
         let offset = std::mem::offset_of!(Dsb, icount);
         let buffer = self.buffers.buffer_mut(id);
         buffer.mark(offset..offset + 24);
+        let qflags = std::mem::offset_of!(Dsb, qflags);
+        buffer.mark(qflags..qflags + 2);
         if !std::mem::replace(&mut buffer.in_cil, true) {
             self.cil.add_buffer(id, 1, self.geo.sector_size as usize);
             self.cil.add_chunks(4);

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use libfs::filesystem::{Filesystem, Opened, RecoveryReport, read_superblock};
+use libfs::filesystem::{Filesystem, Opened, RecoveryReport, Unrecovered, read_superblock};
 use libfs::journal::{LogState, find_ends, zero_log};
 
 use crate::options::{self, Mode, Options};
@@ -45,43 +45,40 @@ fn run(options: &Options) -> Result<u8> {
     }
 }
 
-/// Recovers the filesystem on the device.
-fn recover(options: &Options) -> Result<u8> {
-    let unrecovered = match Filesystem::open_with(options.devices(false)?)? {
+/// The filesystem, if its log is dirty; otherwise says that there is nothing to do.
+fn open_dirty(options: &Options, read_only: bool) -> Result<Option<Unrecovered>> {
+    match Filesystem::open_with(options.devices(read_only)?)? {
         Opened::Clean(_) => {
             report::clean();
             report::not_checked();
-            return Ok(status::SOUND);
+            Ok(None)
         }
-        Opened::Dirty(unrecovered) => unrecovered,
-    };
-    report::log_ends(unrecovered.log_ends(), options);
+        Opened::Dirty(unrecovered) => {
+            report::log_ends(unrecovered.log_ends(), options);
+            Ok(Some(unrecovered))
+        }
+    }
+}
+
+/// Recovers the filesystem on the device.
+fn recover(options: &Options) -> Result<u8> {
+    let Some(unrecovered) = open_dirty(options, false)? else { return Ok(status::SOUND) };
     let closed = unrecovered.recover().and_then(|(mut filesystem, report)| {
         filesystem.close()?;
         Ok(report)
     });
-    let done = match settle(closed)? {
-        Some(done) => done,
-        None => return Ok(status::DIRTY_LOG),
-    };
-    report::recovered(&done, options);
-    report::not_checked();
-    Ok(status::SOUND)
+    finish(closed, options)
 }
 
-/// Recovers the filesystem in memory and reports; the device is not written.
+/// Recovers the filesystem in memory; the device is not written.
 fn look(options: &Options) -> Result<u8> {
-    let unrecovered = match Filesystem::open_with(options.devices(true)?)? {
-        Opened::Clean(_) => {
-            report::clean();
-            report::not_checked();
-            return Ok(status::SOUND);
-        }
-        Opened::Dirty(unrecovered) => unrecovered,
-    };
-    report::log_ends(unrecovered.log_ends(), options);
-    let recovered = unrecovered.recover_in_memory().map(|(_, report)| report);
-    let Some(done) = settle(recovered)? else { return Ok(status::DIRTY_LOG) };
+    let Some(unrecovered) = open_dirty(options, true)? else { return Ok(status::SOUND) };
+    finish(unrecovered.recover_in_memory().map(|(_, report)| report), options)
+}
+
+/// Reports what recovery did.
+fn finish(outcome: libfs::Result<RecoveryReport>, options: &Options) -> Result<u8> {
+    let Some(done) = settle(outcome)? else { return Ok(status::DIRTY_LOG) };
     report::recovered(&done, options);
     report::not_checked();
     Ok(status::SOUND)

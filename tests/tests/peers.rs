@@ -65,6 +65,8 @@ mod mkfs;
 mod mkfs_realtime;
 #[path = "peers/power_cut.rs"]
 mod power_cut;
+#[path = "peers/quota.rs"]
+mod quota;
 #[path = "peers/recovery.rs"]
 mod recovery;
 #[path = "peers/recovery_log.rs"]

@@ -136,6 +136,14 @@ bitflags! {
     }
 }
 
+impl QuotaFlags {
+    /// The quota records agree with the files, of each kind.
+    pub const CHECKED: Self = Self::UQUOTA_CHKD
+        .union(Self::GQUOTA_CHKD)
+        .union(Self::PQUOTA_CHKD)
+        .union(Self::OQUOTA_CHKD);
+}
+
 impl Version {
     /// The version number this crate handles.
     pub const V5: u16 = 5;
