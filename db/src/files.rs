@@ -3,11 +3,11 @@
 
 use crate::session::Session;
 use crate::types::Type;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use libfs::device::Device;
-use libfs::format::geometry::Ino;
+use libfs::format::geometry::{Fork, Ino};
+use libfs::format::inode::ForkFormat;
 use libfs::format::superblock::Superblock;
-use libfs::inode::InodeRef;
 use libfs::mount::Mount;
 use libfs::{Errno, Error, dir};
 use std::sync::Arc;
@@ -58,7 +58,7 @@ impl Session {
     /// # Errors
     ///
     /// ENOTDIR, ENOENT; errors of reading what is on the way.
-    pub fn resolve(&self, files: &mut Mount, tree: Tree, path: &str) -> libfs::Result<InodeRef> {
+    pub fn resolve(&self, files: &mut Mount, tree: Tree, path: &str) -> libfs::Result<Ino> {
         let not_a_directory = || Error::os(Errno::ENOTDIR, path);
         let path = unquoted(path);
         let start = match (path.starts_with('/'), tree) {
@@ -66,19 +66,31 @@ impl Session {
             (true, Tree::Metadata) => Some(self.geo.metadir_ino),
             (false, _) => self.inode_at_cursor(),
         };
-        let mut found = files.iget(start.ok_or_else(not_a_directory)?.0)?;
+        let start = start.ok_or_else(not_a_directory)?;
+        let mut found = files.iget(start.0)?;
         if !path.starts_with('/') && !files.inode(found).core.is_dir() {
             return Err(not_a_directory());
         }
-        for name in path.split('/').filter(|name| !name.is_empty()) {
+        let mut names = path.split('/').filter(|name| !name.is_empty()).peekable();
+        let mut ino = start;
+        while let Some(name) = names.next() {
             if !files.inode(found).core.is_dir() {
                 return Err(not_a_directory());
             }
             let entry = dir::lookup(files, found, name.as_bytes())?;
-            let (ino, _) = entry.ok_or_else(|| Error::os(Errno::ENOENT, path))?;
-            found = files.iget(ino)?;
+            ino = Ino(entry.ok_or_else(|| Error::os(Errno::ENOENT, path))?.0);
+            if names.peek().is_none() && self.is_rooted(ino) {
+                break;
+            }
+            found = files.iget(ino.0)?;
         }
-        Ok(found)
+        Ok(ino)
+    }
+
+    /// Whether a btree of the realtime section is in an inode, which libfs does not open.
+    pub fn is_rooted(&self, ino: Ino) -> bool {
+        let rooted = Some(ForkFormat::MetaBtree);
+        self.inode_core(ino).is_ok_and(|core| core.fork_format(Fork::Data) == rooted)
     }
 
     /// Moves the cursor to what a path names.
@@ -90,11 +102,8 @@ impl Session {
         self.check_tree(tree)?;
         let mut files = self.files()?;
         let found = self.resolve(&mut files, tree, path);
-        let ino = match found {
-            Ok(found) => files.inode(found).ino,
-            Err(error) => bail!("{path}: {}", reason(&error)),
-        };
-        self.go_inode(Ino(ino)).with_context(|| path.to_owned())
+        let ino = found.map_err(|error| anyhow!("{path}: {}", reason(&error)))?;
+        self.go_inode(ino).with_context(|| path.to_owned())
     }
 }
 

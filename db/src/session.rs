@@ -367,7 +367,19 @@ impl Session {
     ///
     /// An error is returned if there is no current inode, or it cannot be read.
     pub fn current_inode(&self) -> Result<(Dinode, Vec<u8>)> {
-        let ino = self.ino.context("no current inode")?;
+        self.inode_bytes(self.ino.context("no current inode")?)
+    }
+
+    /// An inode's core, read anew.
+    ///
+    /// # Errors
+    ///
+    /// An error is returned if it cannot be read.
+    pub fn inode_core(&self, ino: Ino) -> Result<Dinode> {
+        Ok(self.inode_bytes(ino)?.0)
+    }
+
+    fn inode_bytes(&self, ino: Ino) -> Result<(Dinode, Vec<u8>)> {
         let (daddr, len, offset) = self.geo.inode_buffer(ino, None);
         let buffer = self.read(daddr, len)?;
         let size = self.geo.inode.size as usize;
@@ -402,7 +414,16 @@ impl Session {
     ///
     /// An error is returned if there is no current inode.
     pub fn mapping(&self, fork: Fork) -> Result<Mapping> {
-        let (core, bytes) = self.current_inode()?;
+        self.mapping_of(self.ino.context("no current inode")?, fork)
+    }
+
+    /// The same for any inode.
+    ///
+    /// # Errors
+    ///
+    /// An error is returned if it cannot be read.
+    pub fn mapping_of(&self, ino: Ino, fork: Fork) -> Result<Mapping> {
+        let (core, bytes) = self.inode_bytes(ino)?;
         let space = core.fork(fork, &bytes);
         let format =
             if fork == Fork::Attr && core.forkoff == 0 { None } else { core.fork_format(fork) };
@@ -413,7 +434,6 @@ impl Session {
                 extents.extend(extent::records(space).iter().take(count).map(Extent::decode));
             }
             Some(ForkFormat::Btree) => {
-                let ino = self.ino.unwrap_or(Ino::NULL);
                 let root = extent::Root::decode(space, &self.geo, ino, fork)?;
                 for (_, child) in &root.children {
                     self.walk(*child, root.level.saturating_sub(1), &mut extents);

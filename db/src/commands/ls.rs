@@ -86,6 +86,9 @@ fn list(session: &mut Session, path: Option<&str>) -> Result<()> {
     let Some(ino) = session.inode_at_cursor() else { bail!("{prefix}Not a directory") };
     let mut files = session.files()?;
     let why = |error: libfs::Error| anyhow::anyhow!("{prefix}{}", reason(&error));
+    if session.is_rooted(ino) {
+        bail!("{prefix}Not a directory");
+    }
     let directory = files.iget(ino.0).map_err(why)?;
     if !files.inode(directory).core.is_dir() {
         bail!("{prefix}Not a directory");

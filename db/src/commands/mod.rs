@@ -10,11 +10,13 @@ mod attr_get;
 mod attr_list;
 mod back;
 mod bmap;
+mod btdump;
 mod btheight;
 mod crc;
 mod daddr;
 mod dblock;
 mod debug;
+mod dump_iunlinked;
 mod echo;
 mod forward;
 mod fsblock;
@@ -83,11 +85,13 @@ pub static COMMANDS: &[Command] = &[
     attr_list::COMMAND,
     back::COMMAND,
     bmap::COMMAND,
+    btdump::COMMAND,
     btheight::COMMAND,
     crc::COMMAND,
     daddr::COMMAND,
     dblock::COMMAND,
     debug::COMMAND,
+    dump_iunlinked::COMMAND,
     echo::COMMAND,
     forward::COMMAND,
     fsblock::COMMAND,

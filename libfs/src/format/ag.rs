@@ -203,6 +203,15 @@ impl Agf {
 }
 
 impl Agi {
+    /// The header in `sector`, unchecked.
+    ///
+    /// # Errors
+    ///
+    /// An error is returned if `sector` is too short.
+    pub fn view(sector: &[u8]) -> Result<&Self> {
+        overlay(sector, "AGI", At::Byte(0))
+    }
+
     /// Checks the header of group `agno`.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The commands of xfs_db that look, and its command language: the cases of `db_look.cases`
 //! print what they print in xfsprogs 7.2, on images of several kinds.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result};
 use rustix::fs::{XattrFlags, setxattr};
+use tests::gallery::Gallery;
 use tests::linux;
 use tests::ours;
 use tests::peers::Peers;
@@ -20,7 +22,7 @@ use crate::format_accepts_linux::fill;
 struct Case<'a> {
     /// Line in the file.
     line: usize,
-    /// Images it is for; none means all.
+    /// Images it is for; none means the four of [`IMAGES`].
     images: Vec<&'a str>,
     options: Vec<&'a str>,
     commands: Vec<&'a str>,
@@ -132,18 +134,25 @@ fn damage(image: &Path) -> Result<()> {
     Ok(())
 }
 
-fn run(mut command: Command, image: &Path, case: &Case) -> Result<Output> {
-    command.args(&case.options).env("TZ", "UTC").stdin(Stdio::null());
+/// An image with what options tell of its other devices.
+struct Subject {
+    name: &'static str,
+    image: PathBuf,
+    devices: Vec<String>,
+}
+
+fn run(mut command: Command, subject: &Subject, case: &Case) -> Result<Output> {
+    command.args(&case.options).args(&subject.devices).env("TZ", "UTC").stdin(Stdio::null());
     for line in &case.commands {
         command.args(["-c", line]);
     }
-    Ok(command.arg("-r").arg(image).output()?)
+    Ok(command.arg("-r").arg(&subject.image).output()?)
 }
 
 /// What differs between the programs, if anything does.
-fn difference(peers: &Peers, image: &Path, case: &Case) -> Result<Option<String>> {
-    let theirs = run(peers.command("xfs_db"), image, case)?;
-    let own = run(ours::command("xfs_db"), image, case)?;
+fn difference(peers: &Peers, subject: &Subject, case: &Case) -> Result<Option<String>> {
+    let theirs = run(peers.command("xfs_db"), subject, case)?;
+    let own = run(ours::command("xfs_db"), subject, case)?;
     if theirs.status.code() != own.status.code() {
         let text = String::from_utf8_lossy(&own.stderr).into_owned();
         return Ok(Some(format!("exit: 7.2 {}, ours {}\n{text}", theirs.status, own.status)));
@@ -158,6 +167,35 @@ fn difference(peers: &Peers, image: &Path, case: &Case) -> Result<Option<String>
     Ok(Some(format!("7.2 prints\n{a}\nours\n{b}")))
 }
 
+/// Runs the cases for each image; all must print and exit the same.
+fn compare(peers: &Peers, subjects: &[Subject]) {
+    let only = std::env::var("XFS_DB_LOOK").ok();
+    let (mut runs, mut failures) = (0, Vec::new());
+    for case in &cases() {
+        for subject in subjects {
+            let own = IMAGES.iter().any(|(name, _)| *name == subject.name);
+            let meant =
+                if case.images.is_empty() { own } else { case.images.contains(&subject.name) };
+            if !meant || only.as_ref().is_some_and(|only| *only != case.line.to_string()) {
+                continue;
+            }
+            runs += 1;
+            if let Some(text) = difference(peers, subject, case).unwrap() {
+                let (line, name) = (case.line, subject.name);
+                failures.push(format!("db_look.cases:{line} on {name}: {text}"));
+            }
+        }
+    }
+    let images: Vec<&str> = subjects.iter().map(|subject| subject.name).collect();
+    skip::say(&format!("xfs_db look: {runs} runs on {}", images.join(", ")));
+    assert!(
+        runs > 0 && failures.is_empty(),
+        "{} differ\n{}",
+        failures.len(),
+        failures.join("\n\n")
+    );
+}
+
 #[test]
 fn cases_print_the_same() {
     let Some(peers) = Peers::or_skip() else { return };
@@ -165,34 +203,31 @@ fn cases_print_the_same() {
         return;
     }
     let scratch = Scratch::new().unwrap();
-    let mut images: Vec<(&str, PathBuf)> = Vec::new();
+    let mut subjects = Vec::new();
     for (name, options) in IMAGES {
         let image = scratch.path(name);
         filled(&peers, &image, options).unwrap();
-        images.push((name, image));
+        subjects.push(Subject { name, image, devices: Vec::new() });
     }
     let damaged = scratch.path("damaged");
-    tests::sparse::copy(&images[0].1, &damaged).unwrap();
+    tests::sparse::copy(&subjects[0].image, &damaged).unwrap();
     damage(&damaged).unwrap();
-    images.push(("damaged", damaged));
+    subjects.push(Subject { name: "damaged", image: damaged, devices: Vec::new() });
+    compare(&peers, &subjects);
+}
 
-    let only = std::env::var("XFS_DB_LOOK").ok();
-    let (mut runs, mut failures) = (0, Vec::new());
-    let cases = cases();
-    for case in &cases {
-        for (name, image) in &images {
-            let named = case.images.contains(name);
-            // Damaged images have cases of their own.
-            let meant = if case.images.is_empty() { *name != "damaged" } else { named };
-            if !meant || only.as_ref().is_some_and(|only| *only != case.line.to_string()) {
-                continue;
-            }
-            runs += 1;
-            if let Some(text) = difference(&peers, image, case).unwrap() {
-                failures.push(format!("db_look.cases:{} on {name}: {text}", case.line));
-            }
-        }
-    }
-    skip::say(&format!("xfs_db look: {} cases in {runs} runs", cases.len()));
-    assert!(failures.is_empty(), "{} differ\n{}", failures.len(), failures.join("\n\n"));
+#[test]
+fn cases_print_the_same_on_the_gallery() {
+    let Some(peers) = Peers::or_skip() else { return };
+    let own = |name: &str| name == "damaged" || IMAGES.iter().any(|(own, _)| *own == name);
+    let named = cases().into_iter().flat_map(|case| case.images);
+    let names: BTreeSet<&str> = named.filter(|name| !own(name)).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    let Some(gallery) = Gallery::or_skip(&peers, &names) else { return };
+    let subjects = gallery.exhibits.iter().map(|exhibit| Subject {
+        name: exhibit.picture.name,
+        image: exhibit.image.clone(),
+        devices: exhibit.device_options("-R", "-l"),
+    });
+    compare(&peers, &subjects.collect::<Vec<_>>());
 }
