@@ -61,6 +61,18 @@ pub fn parse<'a>(command: &str, args: &[&'a str], letters: &str) -> Result<Given
     Ok(given)
 }
 
+/// A number as C's atoi reads it: as many decimal digits as there are, else 0.
+pub fn leading_number(text: &str) -> i64 {
+    let text = text.trim_start();
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    let number = digits.get(..end).and_then(|digits| digits.parse::<i64>().ok()).unwrap_or(0);
+    if negative { -number } else { number }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,5 +94,10 @@ mod tests {
         assert_eq!(text(&["-n"]).unwrap(), "cmd: option requires an argument -- 'n'");
         assert_eq!(text(&["-:"]).unwrap(), "cmd: invalid option -- ':'");
         assert_eq!(text(&["-"]), None);
+    }
+
+    #[test]
+    fn numbers_are_as_long_as_they_go() {
+        assert_eq!(["12k", " -3", "x", "+7"].map(leading_number), [12, -3, 0, 7]);
     }
 }

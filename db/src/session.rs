@@ -12,6 +12,7 @@ use libfs::format::geometry::{Fork, FsBlock, Geometry, Ino};
 use libfs::format::inode::{DiFlags2, Dinode, ForkFormat, mode};
 use libfs::format::superblock::{self, Dsb};
 use libfs::format::{btree_block, checksum};
+use libfs::scan::Scanner;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -142,6 +143,11 @@ impl Session {
             log_file: None,
             done: false,
         })
+    }
+
+    /// Goes through the filesystem; damage on the way is told on standard error.
+    pub fn scanner(&self) -> Scanner<'_> {
+        Scanner::new(&*self.device, &self.geo).on_damage(&|error| eprintln!("{error}"))
     }
 
     /// Prints text at once, to standard output and to the file that `log start` named.

@@ -33,6 +33,8 @@ mod cow_unshare;
 mod crash_enumeration;
 #[path = "peers/db_look.rs"]
 mod db_look;
+#[path = "peers/db_scan.rs"]
+mod db_scan;
 #[path = "peers/db_write.rs"]
 mod db_write;
 #[path = "peers/device_errors.rs"]

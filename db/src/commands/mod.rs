@@ -19,7 +19,10 @@ mod debug;
 mod dump_iunlinked;
 mod echo;
 mod forward;
+mod frag;
+mod freesp;
 mod fsblock;
+mod fsmap;
 mod fuzz;
 mod hash;
 mod help;
@@ -94,7 +97,10 @@ pub static COMMANDS: &[Command] = &[
     dump_iunlinked::COMMAND,
     echo::COMMAND,
     forward::COMMAND,
+    frag::COMMAND,
+    freesp::COMMAND,
     fsblock::COMMAND,
+    fsmap::COMMAND,
     fuzz::COMMAND,
     hash::COMMAND,
     help::COMMAND,

@@ -3,9 +3,9 @@
 use super::{AgHeaders, Scanner};
 use crate::format::btree_record::InodeChunk;
 use crate::format::checksum;
-use crate::format::geometry::{INODES_PER_CHUNK, Ino};
+use crate::format::geometry::{DADDR_LOG, INODES_PER_CHUNK, Ino};
 use crate::format::inode::{self, Dinode};
-use crate::{At, Result};
+use crate::{At, Error, Result};
 
 /// Most bytes of neighbouring chunks that are read at once.
 const RUN_BYTES: usize = 1 << 20;
@@ -19,6 +19,17 @@ pub struct Inode<'b> {
     pub core: &'b Dinode,
     /// All its bytes, the core included.
     pub bytes: &'b [u8],
+}
+
+impl<'b> Inode<'b> {
+    /// Inode `ino` with these bytes, unchecked.
+    ///
+    /// # Errors
+    ///
+    /// An error is returned if there are too few bytes.
+    pub fn view(ino: Ino, bytes: &'b [u8]) -> Result<Self> {
+        Ok(Inode { ino, core: Dinode::view(bytes, ino)?, bytes })
+    }
 }
 
 /// The blocks of an inode chunk, or of a part of one that has holes.
@@ -64,6 +75,37 @@ impl Scanner<'_> {
             }
             Ok(())
         })
+    }
+
+    /// The bytes of inode `ino`, checked; nothing if they are damaged and that was reported.
+    ///
+    /// # Errors
+    ///
+    /// An error is returned if the device fails or the inode is damaged (see the
+    /// [module](super)).
+    pub fn inode(&self, ino: Ino) -> Result<Option<Vec<u8>>> {
+        let mut bytes = vec![0; self.geo.inode.size as usize];
+        let (agno, agino) = self.geo.ino_parts(ino);
+        let valid = self.geo.valid_ino(ino);
+        let sound = if valid {
+            Ok(())
+        } else {
+            Err(Error::corrupt("inode number", At::Inode(ino.0), "impossible"))
+        };
+        if self.or_report(sound)?.is_none() {
+            return Ok(None);
+        }
+        let block = self.geo.agblock_daddr(agno, self.geo.agino_agbno(agino));
+        let within = u64::from(self.geo.agino_offset(agino)) << self.geo.inode.size_log;
+        let read = self.read(block + (within >> DADDR_LOG), &mut bytes);
+        if self.or_report(read)?.is_none() {
+            return Ok(None);
+        }
+        let sound = Dinode::view(&bytes, ino)?.verify(self.geo, ino);
+        let sound = self.or_report(sound)?;
+        let summed = checksum::check(&bytes, inode::CRC_OFFSET, "inode", At::Inode(ino.0));
+        self.or_report(summed)?;
+        Ok(sound.map(|()| bytes))
     }
 
     /// Visits the blocks of every inode chunk of a group, in pieces without holes.

@@ -15,6 +15,7 @@ mod directory;
 mod forks;
 mod groups;
 mod inodes;
+mod realtime;
 mod trees;
 
 #[cfg(test)]
