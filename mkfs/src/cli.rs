@@ -4,10 +4,11 @@
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use libfs::format::features::QuotaFlags;
 use libfs::mkfs::{
-    AgSizing, Amount, DeviceTraits, Features, LogSizing, Options, RootDirectory, SelfHealing,
-    Sizes, Stripe, Toggle,
+    AgSizing, Amount, DeviceTraits, Features, LogSizing, Notice, Options, RootDirectory,
+    SelfHealing, Sizes, Stripe, Toggle,
 };
 
+use crate::config::{self, Role};
 use crate::environment::Environment;
 use crate::suboptions::{self, Seen, Suboption};
 use crate::target::Section;
@@ -28,7 +29,7 @@ const GROUPS: &[(&str, &str)] = &[
 ];
 
 /// Options of xfsprogs 7.2 that this program does not have.
-const MISSING_GROUPS: &[char] = &['c', 'p', 'r'];
+const MISSING_GROUPS: &[char] = &['p', 'r'];
 
 /// What the value of an option with suboptions is called.
 pub const SUBOPTIONS: &str = "suboption[=value],...";
@@ -129,6 +130,9 @@ pub struct Cli {
     label: Vec<u8>,
     root: RootDirectory,
     unsupported: bool,
+    config: Option<String>,
+    /// `-c makecfg=`: a file to write the options to, instead of making a filesystem.
+    pub make_config: Option<String>,
     version4: Version4,
     seen: Seen,
 }
@@ -151,11 +155,14 @@ impl Default for Version4 {
 }
 
 impl Cli {
-    /// Parses the command line.
+    /// Parses the command line and the configuration files it names.
     ///
     /// # Errors
     /// What is wrong with it, in mkfs.xfs's words.
-    pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Self, Refusal> {
+    pub fn parse(
+        args: impl IntoIterator<Item = String>,
+        notify: &mut dyn FnMut(Notice),
+    ) -> Result<Self, Refusal> {
         let matches = match command().try_get_matches_from(args) {
             Ok(matches) => matches,
             Err(error) if error.kind() == clap::error::ErrorKind::DisplayHelp => error.exit(),
@@ -167,22 +174,27 @@ impl Cli {
             discard: !count("K"),
             dry_run: count("N"),
             quiet: count("q"),
-            version: count("V"),
             unsupported: count("unsupported"),
             ..Self::default()
         };
-        if cli.version {
-            return Ok(cli);
+        let given = in_order(&matches);
+        let mut defaults = None;
+        for (_, argument) in given.iter().filter(|(letter, _)| *letter == 'c') {
+            cli.find_defaults(argument, &mut defaults)?;
         }
-        for (letter, argument) in in_order(&matches) {
-            if letter == 'L' {
-                cli.set_label(&argument)?;
-            } else {
-                cli.take_group(letter, &argument)?;
+        if let Some(path) = defaults {
+            cli.read_config(&path, Role::Defaults, notify)?;
+        }
+        cli.forget_choices();
+        for (letter, argument) in given {
+            match letter {
+                'L' => cli.set_label(&argument)?,
+                'V' => {
+                    cli.version = true;
+                    return Ok(cli);
+                }
+                _ => cli.take_group(letter, &argument)?,
             }
-        }
-        if cli.internal_log == Some(true) && cli.log_name.is_some() {
-            return Err(Refusal::with_usage("Cannot specify both -l internal and -l name"));
         }
         let mut devices = matches.get_many::<String>("device").into_iter().flatten();
         let device = devices.next();
@@ -192,7 +204,48 @@ impl Cli {
         if let (Some(device), Some(option)) = (device, suboptions::find('d', "name")) {
             cli.name = Some(cli.seen.words(option, Some(device))?);
         }
+        if let Some(path) = cli.config.take() {
+            cli.read_config(&path, Role::Options, notify)?;
+        }
+        if cli.internal_log == Some(true) && cli.log_name.is_some() {
+            return Err(Refusal::with_usage("Cannot specify both -l internal and -l name"));
+        }
         Ok(cli)
+    }
+
+    /// Looks through `-c` for a file of defaults, which counts before all else.
+    fn find_defaults(&mut self, argument: &str, path: &mut Option<String>) -> Result<(), Refusal> {
+        for (piece, name, value) in suboptions::split(argument) {
+            let option = find('c', name, piece)?;
+            if option.name == "defaults" {
+                *path = Some(self.seen.words(option, value)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn read_config(
+        &mut self,
+        path: &str,
+        role: Role,
+        notify: &mut dyn FnMut(Notice),
+    ) -> Result<(), Refusal> {
+        let done = config::read(path, role, &mut |letter, name, value| {
+            refuse_missing(letter)?;
+            let Some(option) = suboptions::find(letter, name) else { return Ok(false) };
+            self.take(option, Some(value)).map(|()| true)
+        })?;
+        notify(Notice::Output(done));
+        Ok(())
+    }
+
+    /// What was chosen so far becomes the default, to be overridden without complaint. Stripes
+    /// and the place of the log are no defaults: 7.2 takes them from the command line alone.
+    fn forget_choices(&mut self) {
+        (self.stripe_sectors, self.stripe_unit, self.stripe_count) = ((None, None), None, None);
+        (self.log_stripe_unit, self.log_stripe_sectors, self.log_ag) = (None, None, None);
+        self.features = self.features.as_defaults();
+        self.seen = Seen::default();
     }
 
     fn set_label(&mut self, label: &str) -> Result<(), Refusal> {
@@ -204,14 +257,9 @@ impl Cli {
     }
 
     fn take_group(&mut self, letter: char, argument: &str) -> Result<(), Refusal> {
-        if MISSING_GROUPS.contains(&letter) {
-            return Err(unsupported(format!("-{letter}")));
-        }
+        refuse_missing(letter)?;
         for (piece, name, value) in suboptions::split(argument) {
-            let Some(option) = suboptions::find(letter, name) else {
-                return Err(Refusal::with_usage(format!("unknown option -{letter} {piece}")));
-            };
-            self.take(option, value)?;
+            self.take(find(letter, name, piece)?, value)?;
         }
         Ok(())
     }
@@ -225,6 +273,15 @@ impl Cli {
             ('d' | 'l', "concurrency") => return self.take_concurrency(option, value),
             ('d', "name") => {
                 self.name = Some(self.seen.words(option, value)?);
+                return Ok(());
+            }
+            ('c', name) => {
+                let path = self.seen.words(option, value)?;
+                match name {
+                    "options" => self.config = Some(path),
+                    "makecfg" => self.make_config = Some(path),
+                    _ => {}
+                }
                 return Ok(());
             }
             ('l', "name" | "logdev") => {
@@ -530,11 +587,24 @@ fn quota(name: &str) -> QuotaFlags {
     if enforced { accounted | limited } else { accounted }
 }
 
+/// The suboption `name`, which is what `piece` of the command line is about.
+fn find(letter: char, name: &str, piece: &str) -> Result<&'static Suboption, Refusal> {
+    suboptions::find(letter, name)
+        .ok_or_else(|| Refusal::with_usage(format!("unknown option -{letter} {piece}")))
+}
+
+fn refuse_missing(letter: char) -> Result<(), Refusal> {
+    if MISSING_GROUPS.contains(&letter) {
+        return Err(unsupported(format!("-{letter}")));
+    }
+    Ok(())
+}
+
 fn unsupported(what: String) -> Refusal {
     Refusal::plain(format!("{PROGRAM}: {what} is not supported by this program yet"))
 }
 
-/// The options that take an argument, in the order of the command line: which error is
+/// The options that take an argument, and -V, in the order of the command line: which error is
 /// reported first depends on it.
 fn in_order(matches: &ArgMatches) -> Vec<(char, String)> {
     let mut found = Vec::new();
@@ -547,6 +617,9 @@ fn in_order(matches: &ArgMatches) -> Vec<(char, String)> {
         let letter = first(id);
         found.extend(indices.zip(values).map(|(index, value)| (index, letter, value.clone())));
     }
+    // A flag that was not given has an index too.
+    let version = matches.indices_of("V").filter(|_| matches.get_count("V") != 0);
+    found.extend(version.into_iter().flatten().map(|index| (index, 'V', String::new())));
     found.sort_by_key(|(index, ..)| *index);
     found.into_iter().map(|(_, letter, value)| (letter, value)).collect()
 }

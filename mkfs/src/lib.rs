@@ -3,7 +3,9 @@
 #![forbid(unsafe_code)]
 
 pub mod cli;
+mod config;
 mod environment;
+mod ini;
 pub mod manual;
 mod number;
 pub mod program;

@@ -9,6 +9,7 @@ use libfs::device::Device;
 use libfs::mkfs::{Devices, Notice, Plan, Sizes};
 
 use crate::cli::Cli;
+use crate::config;
 use crate::environment::Environment;
 use crate::report::{self, Names};
 use crate::signatures::{self, Found};
@@ -30,7 +31,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Refusal> {
-    let cli = Cli::parse(std::env::args())?;
+    let cli = Cli::parse(std::env::args(), &mut notify)?;
     if cli.version {
         print(&format!("{PROGRAM} version {VERSION}\n"));
         return Ok(());
@@ -41,6 +42,7 @@ fn run() -> Result<(), Refusal> {
     let log_traits = log.as_ref().map(Target::traits).transpose()?;
     let sizes = Sizes::new(cli.block_size, cli.sector_size, &traits, &mut notify)?
         .with_log(cli.log_sector_size, log_traits.as_ref())?;
+    let make_config = cli.make_config.clone();
     let (force, dry_run, quiet, discard) = (cli.force, cli.dry_run, cli.quiet, cli.discard);
     let options = cli.into_options(sizes, log_traits, &Environment::read())?;
     for target in [Some(&target), log.as_ref()].into_iter().flatten() {
@@ -50,6 +52,9 @@ fn run() -> Result<(), Refusal> {
         refuse_overwriting(&target.name)?;
     }
     let plan = Plan::new(&options, sizes, &traits, &mut notify)?;
+    if let Some(path) = make_config {
+        return config::write(&path, &plan, &options);
+    }
     if dry_run || !quiet {
         let names =
             Names { data: &target.name, log: log.as_ref().map(|log| &*log.name), realtime: None };
@@ -58,6 +63,7 @@ fn run() -> Result<(), Refusal> {
     if dry_run {
         return Ok(());
     }
+    plan.root_inode()?;
     let device = target.open(plan.bytes())?;
     let log_device = log.as_ref().map(|log| log.open(plan.log_bytes())).transpose()?;
     let opened = [Some((&target, &device)), log.as_ref().zip(log_device.as_ref())];

@@ -68,6 +68,9 @@ const STRIPE_BY_SECTORS: &[(char, &str)] = &[('d', "noalign"), ('d', "sunit"), (
 /// Every suboption there is.
 pub static TABLE: &[Suboption] = &[
     value('b', "size", Kind::SizePowerOfTwo(512, 65536)),
+    value('c', "options", Kind::Text),
+    value('c', "defaults", Kind::Text),
+    value('c', "makecfg", Kind::Text),
     value('d', "agcount", Kind::Number(1, U32_MAX - 1))
         .not_with(&[('d', "agsize"), ('d', "concurrency")]),
     flag('d', "file"),

@@ -172,7 +172,7 @@ impl Target {
 }
 
 /// An I/O error as the C library words it.
-fn reason(error: &std::io::Error) -> String {
+pub(crate) fn reason(error: &std::io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }

@@ -13,6 +13,7 @@
 //! | [`enumerate`] | every state a power cut can leave, from a recording of device writes |
 //! | [`all_or_nothing`] | one operation, the power cut at every point of it |
 //! | [`manifest`] | everything a tree of files holds, as comparable lines |
+//! | [`mkfs`] | one command line for our mkfs and for 7.2's, and all they did compared |
 //! | [`sparse`] | comparing and copying images of up to 100 TiB without reading their holes |
 //! | [`ours`] | this workspace's own programs |
 //! | [`scratch`] | temporary directories that can hold large sparse files |
@@ -28,6 +29,7 @@ pub mod gallery;
 pub mod linux;
 pub mod manifest;
 pub mod metadump;
+pub mod mkfs;
 pub mod ours;
 pub mod peers;
 pub mod scratch;

@@ -63,8 +63,14 @@ mod inode;
 mod metadump;
 #[path = "peers/mkfs.rs"]
 mod mkfs;
+#[path = "peers/mkfs_config.rs"]
+mod mkfs_config;
+#[path = "peers/mkfs_pairs.rs"]
+mod mkfs_pairs;
 #[path = "peers/mkfs_realtime.rs"]
 mod mkfs_realtime;
+#[path = "peers/mkfs_refusals.rs"]
+mod mkfs_refusals;
 #[path = "peers/power_cut.rs"]
 mod power_cut;
 #[path = "peers/quota.rs"]

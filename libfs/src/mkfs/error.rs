@@ -23,6 +23,12 @@ pub enum PlanError {
     QuotaWithoutMetadir,
     #[error("mkfs.xfs: {0} is not supported by this program yet")]
     Unsupported(&'static str),
+    #[error("mkfs.xfs: root inode ({found}) not allocated in expected location ({expected})")]
+    RootInode { found: u32, expected: u32 },
+    #[error(
+        "SB sanity check failed: {count} allocation groups of {blocks} blocks are more than {data} blocks"
+    )]
+    TooManyGroupsForData { count: u64, blocks: u64, data: u64 },
     #[error("unable to get size of the log subvolume.")]
     NoLogDeviceSize,
     #[error("size {text} specified for log subvolume is too large, maximum is {maximum} blocks")]
@@ -140,6 +146,8 @@ impl PlanError {
             self,
             InodeSize { .. }
                 | Unsupported(_)
+                | RootInode { .. }
+                | TooManyGroupsForData { .. }
                 | StripeUnaligned { .. }
                 | AtomicWriteSize(_)
                 | AtomicWriteUnaligned(_)

@@ -59,15 +59,25 @@ impl Group {
     }
 
     fn allocate_inode_chunk(&mut self, geometry: &Geometry) {
-        let inode = &geometry.inode;
-        let (stripe, mask) = (geometry.stripe_unit, inode.align_mask);
-        let striped = stripe != 0 && mask != 0 && stripe & mask == 0;
-        let align = if striped { stripe } else { mask + 1 };
-        let chunk = self.free.take_aligned(inode.alloc_blocks, align);
+        let blocks = geometry.inode.alloc_blocks;
+        let cluster = geometry.inode.align_mask + 1;
+        let chunk = self
+            .free
+            .take_aligned(blocks, chunk_alignment(geometry))
+            .or_else(|| self.free.take_aligned(blocks, cluster));
         if let Some(chunk) = chunk {
             self.add_owner(geometry, chunk, owner::INODES);
         }
         self.inode_chunk = chunk.map(|chunk| chunk.start);
+    }
+
+    /// The block of group 0 where repair programs look for the root directory: the first that is
+    /// aligned behind headers, roots, free list and log, as if there were no gaps between them.
+    pub(super) fn expected_inode_chunk(&self, plan: &Plan) -> u32 {
+        let geometry = &plan.geometry;
+        let log = if plan.log.is_some_and(|(ag, _)| ag == 0) { geometry.log.blocks } else { 0 };
+        let first = geometry.prealloc_blocks() + geometry.min_freelist(1, 1, 1) + log;
+        first.next_multiple_of(chunk_alignment(geometry))
     }
 
     /// Records who owns blocks that were free, joined to a neighbour of the same owner.
@@ -84,6 +94,13 @@ impl Group {
             _ => self.owners.insert(at, record(extent.start, extent.len, owner)),
         }
     }
+}
+
+/// Chunks of inodes start on stripes, if those start on clusters of inodes.
+fn chunk_alignment(geometry: &Geometry) -> u32 {
+    let (stripe, mask) = (geometry.stripe_unit, geometry.inode.align_mask);
+    let striped = stripe != 0 && mask != 0 && stripe & mask == 0;
+    if striped { stripe } else { mask + 1 }
 }
 
 fn record(startblock: u32, len: u32, owner: u64) -> Rmap {

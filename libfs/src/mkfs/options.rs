@@ -102,6 +102,29 @@ pub struct Features {
     pub metadata_directories: Toggle,
 }
 
+impl Features {
+    /// The same features, as if nobody had asked for them: a file of defaults did.
+    pub fn as_defaults(mut self) -> Self {
+        for toggle in [
+            &mut self.checksums,
+            &mut self.free_inode_btree,
+            &mut self.sparse_inodes,
+            &mut self.reverse_mapping,
+            &mut self.reflink,
+            &mut self.inode_btree_counts,
+            &mut self.big_timestamps,
+            &mut self.large_extent_counts,
+            &mut self.exchange_range,
+            &mut self.parent_pointers,
+            &mut self.ascii_case_insensitive,
+            &mut self.metadata_directories,
+        ] {
+            toggle.explicit = false;
+        }
+        self
+    }
+}
+
 impl Default for Features {
     /// The defaults of xfsprogs 7.2.
     fn default() -> Self {

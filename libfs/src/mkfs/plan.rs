@@ -3,6 +3,7 @@
 use zerocopy::FromZeros;
 
 use super::groups::{AG_MIN_BYTES, Groups, Stripes};
+use super::layout::Group;
 use super::log_size::{self, LogPlace, MIN_SUPPORTED_BYTES};
 use super::{
     AgSizing, DeviceTraits, Features, LogSizing, Notice, Options, PlanError, RootDirectory,
@@ -16,6 +17,7 @@ use crate::format::superblock::{Dsb, LABEL_MAX, MAGIC};
 
 const MEBI: u64 = 1 << 20;
 const TEBI: u64 = 1 << 40;
+const FIFTY_TEBI: u64 = 50 * TEBI;
 /// Smallest realtime extent in bytes.
 const MIN_REALTIME_EXTENT: u32 = 4096;
 /// Longest extent that one mapping can have, in blocks.
@@ -105,6 +107,28 @@ impl Plan {
             plan.check_supported(options)?;
         }
         Ok(plan)
+    }
+
+    /// The number of the root directory's inode.
+    ///
+    /// # Errors
+    /// It would not be where repair programs look for it, or there is no room for it.
+    pub fn root_inode(&self) -> Result<u32, PlanError> {
+        let group = Group::new(self, 0);
+        let expected = group.expected_inode_chunk(self);
+        let number = |chunk| self.geometry.agbno_agino(chunk);
+        match group.inode_chunk {
+            Some(chunk) if chunk == expected => Ok(number(chunk)),
+            found => {
+                let found = found.map_or(0, number);
+                Err(PlanError::RootInode { found, expected: number(expected) })
+            }
+        }
+    }
+
+    /// Percentage of the space that inodes may take if nobody asks for another.
+    pub fn default_inode_percentage(&self) -> u8 {
+        inode_percentage(self.bytes())
     }
 
     fn check_hints(&self) -> Result<(), PlanError> {
@@ -247,7 +271,7 @@ fn set_sizes(sb: &mut Dsb, sizes: Sizes, inode: u32, directory_block: u32) {
     sb.inopblog = log2(sizes.block / inode);
     sb.dirblklog = log2(directory_block / sizes.block);
     sb.rextsize = (MIN_REALTIME_EXTENT / sizes.block).max(1).into();
-    if sizes.log_sector > 512 {
+    if sizes.sector.max(sizes.log_sector) > 512 {
         sb.logsectlog = log2(sizes.log_sector);
         sb.logsectsize = (sizes.log_sector as u16).into();
     }
@@ -302,11 +326,17 @@ fn set_groups(sb: &mut Dsb, groups: &Groups, stripes: &Stripes, options: &Option
     sb.unit = (stripes.unit as u32).into();
     sb.width = (stripes.width as u32).into();
     let block = u64::from(sb.blocksize.get());
-    sb.imax_pct = options.inode_percentage.unwrap_or(match groups.data_blocks * block {
+    let usual = inode_percentage(groups.data_blocks * block);
+    sb.imax_pct = options.inode_percentage.unwrap_or(usual);
+}
+
+/// Percentage of `bytes` of data that inodes may take.
+fn inode_percentage(bytes: u64) -> u8 {
+    match bytes {
         0..TEBI => 25,
-        bytes if bytes < 50 * TEBI => 5,
+        TEBI..FIFTY_TEBI => 5,
         _ => 1,
-    });
+    }
 }
 
 fn set_log(sb: &mut Dsb, geometry: &Geometry, log: &LogPlace) {

@@ -72,9 +72,7 @@ impl Plan {
         if device.size() < self.bytes() {
             return Err(Error::os(Errno::ENOSPC, format!("filesystem on {}", device.name())));
         }
-        // Large stripes can leave the first group without an aligned place.
-        let root = Group::new(self, 0).inode_chunk;
-        let chunk = root.ok_or_else(|| Error::os(Errno::ENOSPC, "root directory"))?;
+        let first = self.root_inode().map_err(|_| Error::os(Errno::ENOSPC, "root directory"))?;
         if overwrite {
             old::wipe_superblocks(device, self.geometry.sector_size)?;
         }
@@ -84,8 +82,8 @@ impl Plan {
         for number in 0..self.geometry.ag_count {
             self.write_group(device, &Group::new(self, number))?;
         }
-        let first = self.geometry.agbno_agino(chunk);
         let inodes = inodes::chunk(self, first);
+        let chunk = self.geometry.agino_agbno(first);
         device.write_at(&inodes, self.geometry.agblock_daddr(0, chunk) << 9)?;
         self.rewrite_some_copies(device, first)?;
         device.flush()?;

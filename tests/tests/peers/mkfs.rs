@@ -5,11 +5,9 @@
 //! directory of their own on a file `image`, with the environment that makes 7.2's output
 //! reproducible.
 
-use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
-use std::process::{Command, Output};
 
+use tests::mkfs::{self, parse_size, words};
 use tests::ours;
 use tests::peers::{Peers, UUID};
 use tests::scratch::Scratch;
@@ -427,94 +425,11 @@ fn compare(name: &str, cases: &[Case]) {
     let Some(peers) = Peers::or_skip() else { return };
     let mut wrong = Vec::new();
     for (size, options) in cases {
-        if let Err(difference) = compare_one(&peers, size, options) {
+        if let Err(difference) = mkfs::compare(&peers, parse_size(size), options, &[]) {
             wrong.push(format!("size {size} {options}: {difference}"));
         }
     }
     let same = cases.len() - wrong.len();
     say(&format!("mkfs {name}: {same} of {} cases the same as xfsprogs 7.2", cases.len()));
     assert!(wrong.is_empty(), "{} of {name} differ:\n{}", wrong.len(), wrong.join("\n"));
-}
-
-/// Runs both programs on a file of `size` and compares everything they did.
-fn compare_one(peers: &Peers, size: &str, options: &str) -> Result<(), String> {
-    let bytes = parse_size(size);
-    let scratch = Scratch::for_size(bytes).map_err(|error| error.to_string())?;
-    let their_dir = scratch.path("theirs");
-    let our_dir = scratch.path("ours");
-    let theirs = make(peers.command("mkfs.xfs"), &their_dir, bytes, options);
-    let ours = make(ours::command("mkfs_xfs"), &our_dir, bytes, options);
-    if words(&ours) != words(&theirs) {
-        return Err(first_difference(&words(&ours), &words(&theirs)));
-    }
-    let (left, right) = (our_dir.join("image"), their_dir.join("image"));
-    match same_bytes(&left, &right).map_err(|error| error.to_string())? {
-        None => Ok(()),
-        Some(difference) => {
-            let first = difference.first;
-            let (ours, theirs) = (bytes_at(&left, first), bytes_at(&right, first));
-            Err(format!("{difference:x?}\n  ours   {ours}\n  theirs {theirs}"))
-        }
-    }
-}
-
-/// Runs a mkfs in the new directory `dir` on a file `image` of `size` bytes.
-fn make(mut mkfs: Command, dir: &Path, size: u64, options: &str) -> Output {
-    std::fs::create_dir(dir).unwrap();
-    create(&dir.join("image"), size).unwrap();
-    if !options.contains("uuid=") {
-        mkfs.args(["-m", &format!("uuid={UUID}")]);
-    }
-    mkfs.args(options.split_whitespace());
-    if !options.contains("name=") {
-        mkfs.arg("image");
-    }
-    mkfs.current_dir(dir).output().unwrap()
-}
-
-/// Exit status and all that was printed, with the program's own name made the same.
-fn words(output: &Output) -> String {
-    let text = [&output.stdout[..], &output.stderr[..]].concat();
-    let text = String::from_utf8_lossy(&text).replace("mkfs_xfs", "mkfs.xfs");
-    // getopt's messages begin with the path the program was started by.
-    let lines = text.lines().map(|line| match line.split_once("/mkfs.xfs: ") {
-        Some((_, message)) => format!("mkfs.xfs: {message}"),
-        None => line.to_owned(),
-    });
-    let mut lines: Vec<String> = lines.collect();
-    // ... and come twice, since 7.2 goes over the command line twice.
-    lines.dedup();
-    format!("{}\n{}", output.status, lines.join("\n"))
-}
-
-/// The first line that differs.
-fn first_difference(ours: &str, theirs: &str) -> String {
-    let (mut ours, mut theirs) = (ours.lines(), theirs.lines());
-    loop {
-        let pair = (ours.next(), theirs.next());
-        if pair.0 != pair.1 || pair.0.is_none() {
-            return format!("said {:?} instead of {:?}", pair.0, pair.1);
-        }
-    }
-}
-
-/// 16 bytes of a file in hexadecimal, from the 16-byte boundary at or before `offset`.
-fn bytes_at(path: &Path, offset: u64) -> String {
-    let start = offset / 16 * 16;
-    let mut bytes = [0; 16];
-    let _ = File::open(path).and_then(|file| file.read_exact_at(&mut bytes, start));
-    let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{start:#x}: {}", hex.join(" "))
-}
-
-/// A number with a suffix k, m, g or t.
-fn parse_size(text: &str) -> u64 {
-    let (number, unit) = text.split_at(text.len() - 1);
-    let shift = match unit {
-        "m" => 20,
-        "g" => 30,
-        "t" => 40,
-        _ => panic!("size {text}"),
-    };
-    number.parse::<u64>().unwrap() << shift
 }

@@ -1,0 +1,142 @@
+//! Every pair of option values of mkfs.xfs: each pair on its own, and all of them again in
+//! command lines that set everything at once. Both programs must do the same with each.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tests::mkfs::{Beside, Outcome, compare};
+use tests::peers::Peers;
+use tests::skip::say;
+
+/// Bytes of the image and of the log's device.
+const IMAGE: u64 = 1 << 30;
+const LOG: u64 = 100 << 20;
+
+/// Choices, of which a command line makes at most one in each row. What cannot go together is
+/// in one row, as far as it is known before sizes are.
+const FACTORS: &[&[&str]] = &[
+    &["-b size=1k", "-b size=2k", "-b size=16k", "-b size=64k"],
+    &["-d size=700m", "-d size=333333k"],
+    &[
+        "-d agcount=2",
+        "-d agcount=9",
+        "-d agsize=100m",
+        "-d agsize=123456k",
+        "-d concurrency=3",
+        "-d concurrency=0",
+    ],
+    &["-d su=64k,sw=4", "-d su=256k,sw=1", "-d sunit=16,swidth=160", "-d noalign"],
+    &["-s size=4k", "-s size=1k", "-d sectsize=2k", "-d sectsize=4k"],
+    &["-d rtinherit=1"],
+    &["-d projinherit=70000"],
+    &["-d extszinherit=16"],
+    &["-d cowextsize=8"],
+    &["-d daxinherit=1"],
+    &["-i size=1024", "-i size=2048", "-i perblock=4"],
+    &["-i maxpct=50", "-i maxpct=0"],
+    &["-i sparse=0", "-i sparse=1"],
+    &["-i nrext64=0"],
+    &["-i exchange=0", "-i exchange=1"],
+    &["-i max_atomic_write=64k", "-i max_atomic_write=16m"],
+    &["-l agnum=0", "-l agnum=1", "-l logdev=log", "-l logdev=log,sectsize=4k"],
+    &["-l size=64m", "-l size=77777k", "-l size=20000b", "-l concurrency=8", "-l concurrency=0"],
+    &["-l su=32k", "-l su=256k", "-l sunit=8"],
+    &["-m finobt=0", "-m finobt=1"],
+    &["-m rmapbt=0", "-m rmapbt=1"],
+    &["-m reflink=0", "-m reflink=1"],
+    &["-m inobtcount=0", "-m inobtcount=1"],
+    &["-m bigtime=0"],
+    &["-m autofsck=check", "-m autofsck=0"],
+    &["-n size=8k", "-n size=64k"],
+    &["-n version=ci"],
+    &["-n parent=0", "-n parent=1"],
+    &["-L label", "-N", "-q"],
+    &["--unsupported"],
+];
+
+#[test]
+fn every_pair_of_values() {
+    let values = || {
+        FACTORS.iter().enumerate().flat_map(|(factor, row)| row.iter().map(move |v| (factor, *v)))
+    };
+    let mut lines = vec![String::new()];
+    lines.extend(values().map(|(_, value)| value.to_owned()));
+    for (factor, one) in values() {
+        let others = values().filter(|(other, _)| *other > factor);
+        lines.extend(others.map(|(_, two)| format!("{one} {two}")));
+    }
+    judge("pairs of options", &lines, 1500);
+}
+
+#[test]
+fn every_pair_of_values_among_many() {
+    judge("command lines with all options", &covering_lines(), 50);
+}
+
+/// Gives each line to both programs; at least `least` of them must make a filesystem.
+fn judge(what: &str, lines: &[String], least: usize) {
+    let Some(peers) = Peers::or_skip() else { return };
+    let (next, made) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let wrong = Mutex::new(Vec::new());
+    let work = || {
+        while let Some(options) = lines.get(next.fetch_add(1, Ordering::Relaxed)) {
+            match compare(&peers, IMAGE, options, &[Beside::device("log", LOG)]) {
+                Ok(Outcome::Made) => {
+                    made.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(Outcome::Refused) => {}
+                Err(difference) => wrong.lock().unwrap().push(format!("{options}: {difference}")),
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        work();
+    });
+    let (wrong, made) = (wrong.into_inner().unwrap(), made.into_inner());
+    let refused = lines.len() - made - wrong.len();
+    say(&format!("mkfs {what}: {made} made and {refused} refused as by xfsprogs 7.2"));
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(made >= least, "only {made} of {} made", lines.len());
+}
+
+/// Command lines that choose in every row, or leave the default, so that every pair of choices
+/// of two rows is in one of them. Each line takes the choices with the most new pairs.
+fn covering_lines() -> Vec<String> {
+    let choices: Vec<Vec<&str>> = FACTORS.iter().map(|row| [&[""][..], row].concat()).collect();
+    let mut missing = BTreeSet::new();
+    for (a, first) in choices.iter().enumerate() {
+        for (b, second) in choices.iter().enumerate().skip(a + 1) {
+            let pairs = (0..first.len()).flat_map(|x| (0..second.len()).map(move |y| (x, y)));
+            missing.extend(pairs.map(|(x, y)| ((a, x), (b, y))));
+        }
+    }
+    let mut lines = Vec::new();
+    while let Some((a, b)) = missing.first().copied() {
+        let mut line = vec![a, b];
+        for (factor, row) in choices.iter().enumerate() {
+            if factor == a.0 || factor == b.0 {
+                continue;
+            }
+            let pair = |x, y| if x < y { (x, y) } else { (y, x) };
+            let new = |choice: &usize| {
+                line.iter()
+                    .filter(|other| missing.contains(&pair(**other, (factor, *choice))))
+                    .count()
+            };
+            let best = (0..row.len()).rev().max_by_key(new).unwrap_or(0);
+            line.push((factor, best));
+        }
+        line.sort_unstable();
+        for (at, first) in line.iter().enumerate() {
+            for second in &line[at + 1..] {
+                missing.remove(&(*first, *second));
+            }
+        }
+        let words: Vec<&str> =
+            line.iter().map(|(factor, choice)| choices[*factor][*choice]).collect();
+        lines.push(words.join(" "));
+    }
+    lines
+}
