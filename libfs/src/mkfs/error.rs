@@ -29,6 +29,10 @@ pub enum PlanError {
         "SB sanity check failed: {count} allocation groups of {blocks} blocks are more than {data} blocks"
     )]
     TooManyGroupsForData { count: u64, blocks: u64, data: u64 },
+    #[error(
+        "external log device size {blocks} blocks too small, must be at least {minimum} blocks"
+    )]
+    LogDeviceTooSmall { blocks: u64, minimum: u64 },
     #[error("unable to get size of the log subvolume.")]
     NoLogDeviceSize,
     #[error("size {text} specified for log subvolume is too large, maximum is {maximum} blocks")]

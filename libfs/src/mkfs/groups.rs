@@ -260,9 +260,6 @@ impl Groups {
         if rest != 0 && rest < minimum {
             return Err(PlanError::LastAgTooSmall { blocks: rest, minimum });
         }
-        if (count - 1).saturating_mul(blocks) >= data_blocks {
-            return Err(PlanError::TooManyGroupsForData { count, blocks, data: data_blocks });
-        }
         if count > MAX_AGS {
             return Err(PlanError::TooManyAgs { count, maximum: MAX_AGS });
         }

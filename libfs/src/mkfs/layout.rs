@@ -107,15 +107,18 @@ fn record(startblock: u32, len: u32, owner: u64) -> Rmap {
     Rmap { startblock, len, owner, offset: 0, flags: RmapFlags::empty() }
 }
 
-/// What is free before any allocation: all behind the roots but the log.
+/// What is free before any allocation: all behind the roots but the log. A log that ends its
+/// group leaves an extent of no blocks behind it, which is written but does not count.
 fn free_extents(geometry: &Geometry, length: u32, log: Option<u32>) -> Vec<FreeExtent> {
     let first = geometry.prealloc_blocks();
     let extent = |start: u32, end: u32| FreeExtent { start, len: end.saturating_sub(start) };
-    let extents = match log {
+    match log {
         None => vec![extent(first, length)],
-        Some(start) => vec![extent(first, start), extent(start + geometry.log.blocks, length)],
-    };
-    extents.into_iter().filter(|extent| extent.len != 0).collect()
+        Some(start) => {
+            let before = Some(extent(first, start)).filter(|extent| extent.len != 0);
+            before.into_iter().chain([extent(start + geometry.log.blocks, length)]).collect()
+        }
+    }
 }
 
 fn initial_owners(geometry: &Geometry, log: Option<u32>) -> Vec<Rmap> {
@@ -146,7 +149,7 @@ pub(super) struct FreeSpace {
 impl FreeSpace {
     fn new(extents: Vec<FreeExtent>) -> Self {
         let mut sorted = extents.clone();
-        sorted.sort_by_key(by_size);
+        sorted.sort_by_key(|extent| (extent.len == 0, by_size(extent)));
         Self { by_block: Leaf::new(extents), by_size: Leaf::new(sorted) }
     }
 
@@ -217,7 +220,8 @@ pub(super) struct Leaf {
 
 impl Leaf {
     fn new(records: Vec<FreeExtent>) -> Self {
-        Self { live: records.len(), records }
+        let live = records.iter().filter(|extent| extent.len != 0).count();
+        Self { live, records }
     }
 
     /// The records that count.

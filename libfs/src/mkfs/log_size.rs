@@ -212,6 +212,9 @@ impl Sizing<'_> {
         if unit != 0 {
             blocks = self.align_blocks(blocks, unit, available)?;
         }
+        if blocks < minimum {
+            return Err(PlanError::LogDeviceTooSmall { blocks, minimum });
+        }
         check(blocks, self.block, minimum)?;
         Ok(LogPlace { start: None, blocks })
     }

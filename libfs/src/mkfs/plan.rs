@@ -112,8 +112,10 @@ impl Plan {
     /// The number of the root directory's inode.
     ///
     /// # Errors
-    /// It would not be where repair programs look for it, or there is no room for it.
+    /// It would not be where repair programs look for it, or there is no room for it, or the
+    /// groups do not fit the data.
     pub fn root_inode(&self) -> Result<u32, PlanError> {
+        self.check_groups()?;
         let group = Group::new(self, 0);
         let expected = group.expected_inode_chunk(self);
         let number = |chunk| self.geometry.agbno_agino(chunk);
@@ -124,6 +126,16 @@ impl Plan {
                 Err(PlanError::RootInode { found, expected: number(expected) })
             }
         }
+    }
+
+    /// Groups that were asked for by number and made larger to align them can be too many.
+    fn check_groups(&self) -> Result<(), PlanError> {
+        let (count, blocks) = (self.geometry.ag_count, self.geometry.ag_blocks);
+        let (count, blocks, data) = (count.into(), blocks.into(), self.geometry.data_blocks);
+        if (count - 1) * blocks >= data {
+            return Err(PlanError::TooManyGroupsForData { count, blocks, data });
+        }
+        Ok(())
     }
 
     /// Percentage of the space that inodes may take if nobody asks for another.

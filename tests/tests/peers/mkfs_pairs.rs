@@ -10,14 +10,14 @@ use tests::peers::Peers;
 use tests::skip::say;
 
 /// Bytes of the image and of the log's device.
-const IMAGE: u64 = 1 << 30;
+const IMAGE: u64 = 4 << 30;
 const LOG: u64 = 100 << 20;
 
 /// Choices, of which a command line makes at most one in each row. What cannot go together is
 /// in one row, as far as it is known before sizes are.
 const FACTORS: &[&[&str]] = &[
     &["-b size=1k", "-b size=2k", "-b size=16k", "-b size=64k"],
-    &["-d size=700m", "-d size=333333k"],
+    &["-d size=3500m", "-d size=3333333k"],
     &[
         "-d agcount=2",
         "-d agcount=9",
@@ -101,32 +101,70 @@ fn judge(what: &str, lines: &[String], least: usize) {
     assert!(made >= least, "only {made} of {} made", lines.len());
 }
 
+/// Choices that are refused together, so that they are kept apart where many are made at once:
+/// any of the first with any of the second.
+const APART: &[(&[&str], &[&str])] = &[
+    (
+        &["-b size=1k"],
+        &["-s size=4k", "-d sectsize=4k", "-d sectsize=2k", "-l logdev=log,sectsize=4k"],
+    ),
+    (&["-b size=2k"], &["-s size=4k", "-d sectsize=4k", "-l logdev=log,sectsize=4k"]),
+    (&["-b size=1k"], &["-i size=1024", "-i size=2048", "-i perblock=4", "-l size=20000b"]),
+    (&["-b size=2k"], &["-i size=2048", "-l size=20000b"]),
+    (&["-b size=16k", "-b size=64k"], &["-i perblock=4", "-n size=8k", "-d sunit=16,swidth=160"]),
+    (&["-b size=16k", "-b size=64k"], &["-l sunit=8"]),
+    (&["-b size=64k"], &["-l su=32k", "-l size=20000b"]),
+    (&["-l logdev=log", "-l logdev=log,sectsize=4k"], &["-l concurrency=8", "-l concurrency=0"]),
+    (&["-l agnum=0"], &["-l su=256k", "-d su=256k,sw=1"]),
+    (&["-l su=256k"], &["-l size=77777k", "-l size=20000b"]),
+    (&["-d su=64k,sw=4", "-d su=256k,sw=1"], &["-l size=77777k", "-l size=20000b"]),
+    (&["-m reflink=0"], &["-d cowextsize=8", "-i max_atomic_write=64k", "-i max_atomic_write=16m"]),
+    (&["-m finobt=0"], &["-m inobtcount=1"]),
+];
+
+/// Whether both choices can be in one of the command lines with all options.
+fn go_together(one: &str, two: &str) -> bool {
+    APART.iter().all(|(first, second)| {
+        let both = |one, two| first.contains(&one) && second.contains(&two);
+        !both(one, two) && !both(two, one)
+    })
+}
+
+/// A choice: a row of [`FACTORS`], and a place in it; 0 is the default.
+type Choice = (usize, usize);
+
+fn words(choice: Choice) -> &'static str {
+    choice.1.checked_sub(1).map_or("", |place| FACTORS[choice.0][place])
+}
+
+fn choices(row: usize) -> impl DoubleEndedIterator<Item = Choice> {
+    (0..=FACTORS[row].len()).map(move |place| (row, place))
+}
+
 /// Command lines that choose in every row, or leave the default, so that every pair of choices
-/// of two rows is in one of them. Each line takes the choices with the most new pairs.
+/// that go together is in one of them. Each line takes the choices with the most new pairs.
 fn covering_lines() -> Vec<String> {
-    let choices: Vec<Vec<&str>> = FACTORS.iter().map(|row| [&[""][..], row].concat()).collect();
+    let fits = |one: Choice, two: Choice| go_together(words(one), words(two));
     let mut missing = BTreeSet::new();
-    for (a, first) in choices.iter().enumerate() {
-        for (b, second) in choices.iter().enumerate().skip(a + 1) {
-            let pairs = (0..first.len()).flat_map(|x| (0..second.len()).map(move |y| (x, y)));
-            missing.extend(pairs.map(|(x, y)| ((a, x), (b, y))));
+    for row in 0..FACTORS.len() {
+        for (one, other) in
+            choices(row).flat_map(|one| (row + 1..FACTORS.len()).map(move |o| (one, o)))
+        {
+            missing.extend(choices(other).filter(|two| fits(one, *two)).map(|two| (one, two)));
         }
     }
     let mut lines = Vec::new();
-    while let Some((a, b)) = missing.first().copied() {
-        let mut line = vec![a, b];
-        for (factor, row) in choices.iter().enumerate() {
-            if factor == a.0 || factor == b.0 {
-                continue;
-            }
-            let pair = |x, y| if x < y { (x, y) } else { (y, x) };
-            let new = |choice: &usize| {
-                line.iter()
-                    .filter(|other| missing.contains(&pair(**other, (factor, *choice))))
-                    .count()
+    while let Some((one, two)) = missing.first().copied() {
+        let mut line: Vec<Choice> = vec![one, two];
+        for row in (0..FACTORS.len()).filter(|row| *row != one.0 && *row != two.0) {
+            let new = |choice: &Choice| {
+                let pair =
+                    |other: &&Choice| missing.contains(&(*choice.min(*other), *choice.max(*other)));
+                line.iter().filter(pair).count()
             };
-            let best = (0..row.len()).rev().max_by_key(new).unwrap_or(0);
-            line.push((factor, best));
+            let possible =
+                choices(row).rev().filter(|choice| line.iter().all(|other| fits(*choice, *other)));
+            line.push(possible.max_by_key(new).unwrap_or((row, 0)));
         }
         line.sort_unstable();
         for (at, first) in line.iter().enumerate() {
@@ -134,8 +172,7 @@ fn covering_lines() -> Vec<String> {
                 missing.remove(&(*first, *second));
             }
         }
-        let words: Vec<&str> =
-            line.iter().map(|(factor, choice)| choices[*factor][*choice]).collect();
+        let words: Vec<&str> = line.iter().map(|choice| words(*choice)).collect();
         lines.push(words.join(" "));
     }
     lines
