@@ -18,6 +18,7 @@ pub mod options;
 mod positions;
 pub mod program;
 mod prompt;
+mod rdump;
 pub mod session;
 pub mod types;
 pub mod write;

@@ -39,6 +39,7 @@ mod pop;
 mod print;
 mod push;
 mod quit;
+mod rdump;
 mod ring;
 mod sb;
 mod source;
@@ -117,6 +118,7 @@ pub static COMMANDS: &[Command] = &[
     print::COMMAND,
     push::COMMAND,
     quit::COMMAND,
+    rdump::COMMAND,
     ring::COMMAND,
     sb::COMMAND,
     source::COMMAND,
