@@ -70,7 +70,7 @@ pub struct Session {
     /// The realtime device, if it is another.
     pub realtime: Option<FileDevice>,
     /// The device of the log, if it is another.
-    pub log_device: Option<FileDevice>,
+    pub log_device: Option<Arc<FileDevice>>,
     /// Name of the program in messages and the prompt.
     pub program: String,
     /// Expert mode: commands that change things are known.
@@ -126,7 +126,7 @@ impl Session {
         Ok(Session {
             device,
             realtime: options.realtime_device.as_deref().map(open).transpose()?,
-            log_device: options.log_device.as_deref().map(open).transpose()?,
+            log_device: options.log_device.as_deref().map(open).transpose()?.map(Arc::new),
             program: options.program.clone(),
             expert: options.expert,
             read_only,

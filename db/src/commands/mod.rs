@@ -31,6 +31,7 @@ mod inode;
 mod label;
 mod log;
 mod logres;
+mod logformat;
 mod ls;
 mod makecfg;
 mod parent;
@@ -110,6 +111,7 @@ pub static COMMANDS: &[Command] = &[
     label::COMMAND,
     log::COMMAND,
     logres::COMMAND,
+    logformat::COMMAND,
     ls::COMMAND,
     makecfg::COMMAND,
     parent::COMMAND,

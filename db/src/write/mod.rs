@@ -6,6 +6,7 @@ pub mod bits;
 pub mod block;
 pub mod field;
 mod store;
+pub mod structure;
 pub mod value;
 pub mod verb;
 mod verify;

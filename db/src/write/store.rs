@@ -91,6 +91,22 @@ fn reload(session: &Session, cursor: &mut Cursor) -> Result<()> {
     Ok(())
 }
 
+/// Gives the cursor, and the geometry, what is on the device now.
+///
+/// # Errors
+///
+/// An error is returned if the device fails.
+pub fn refresh(session: &mut Session) -> Result<()> {
+    if let Ok((_, geo)) = libfs::filesystem::read_superblock(&*session.device) {
+        session.geo = geo;
+    }
+    let Some(mut cursor) = session.cursor.take() else { return Ok(()) };
+    reload(session, &mut cursor)?;
+    cursor.check_crc();
+    session.cursor = Some(cursor);
+    Ok(())
+}
+
 impl Cursor {
     /// The parts of the buffer that are together on the device, each with its disk address.
     fn pieces(&self) -> Vec<(u64, std::ops::Range<usize>)> {

@@ -26,6 +26,7 @@ mod attributes;
 mod clone;
 mod commit;
 mod cow;
+pub mod identity;
 mod make;
 mod operations;
 mod recover;

@@ -13,10 +13,12 @@
 //! | [`reader`] | puts transactions together out of the records' operations |
 //! //! | [`recovery`] | replays them |
 //! | [`writer`] | writes checkpoints |
+//! | [`format`] | makes a log anew |
 //! | [`clear`] | empties the log, or closes it with an unmount record |
 
 pub mod area;
 pub mod clear;
+pub mod format;
 pub mod head;
 pub mod reader;
 pub mod record;
@@ -25,6 +27,7 @@ pub mod writer;
 
 pub use area::{LogArea, LogPlace};
 pub use clear::{clear_stale_blocks, write_unmount_record, zero_log};
+pub use format::{NewLog, format_log};
 pub use head::{LogEnds, LogState, find_ends};
 pub use reader::{RecoveredTransaction, TransactionReader};
 pub use record::{Record, RecordReader};

@@ -1,4 +1,4 @@
-//! The single record of a log that was never used.
+//! Records that say "cleanly unmounted" and nothing else: all that a new log holds.
 
 use super::record::{OpHeader, RECORD_MAGIC, RECORD_VERSION_2, RecordHeader, UnmountRecord};
 use super::record::{client, header_blocks, op_flags};
@@ -15,7 +15,11 @@ const LEAST_SIZE: u32 = 32 * 1024;
 /// unmounted", padded to `unit` bytes (the log's stripe unit, or else its sector size).
 /// It has no checksum, which counts as right.
 pub fn clean_record(uuid: &[u8; 16], unit: u32) -> Vec<u8> {
-    let lsn = Lsn::new(1, 0);
+    empty_record(uuid, unit, Lsn::new(1, 0), Lsn::new(1, 0))
+}
+
+/// The same at position `lsn`, with the log's tail at `tail`.
+pub fn empty_record(uuid: &[u8; 16], unit: u32, lsn: Lsn, tail: Lsn) -> Vec<u8> {
     let headers = header_blocks(unit as usize);
     let total = (unit as usize).max((headers + 1) * BASIC_BLOCK);
     let operation = OpHeader {
@@ -31,7 +35,7 @@ pub fn clean_record(uuid: &[u8; 16], unit: u32) -> Vec<u8> {
     header.h_version = RECORD_VERSION_2.into();
     header.h_len = ((total - headers * BASIC_BLOCK) as u32).into();
     header.h_lsn = lsn.0.into();
-    header.h_tail_lsn = lsn.0.into();
+    header.h_tail_lsn = tail.0.into();
     header.h_prev_block = u32::MAX.into();
     header.h_num_logops = 1.into();
     // The cycle number takes the place of the first word of every block.

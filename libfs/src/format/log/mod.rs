@@ -16,7 +16,7 @@ pub mod wire;
 
 use std::fmt;
 
-pub use clean::clean_record;
+pub use clean::{clean_record, empty_record};
 pub use intent::{
     AttrIntent, AttrOperation, DoneItem, ExchangeIntent, FreeExtent, IntentItem, IntentKind,
     MapExtent, PhysicalExtent,
