@@ -8,6 +8,8 @@ mod agi;
 mod agresv;
 mod attr_get;
 mod attr_list;
+mod attr_remove;
+mod attr_set;
 mod back;
 mod bmap;
 mod btdump;
@@ -29,6 +31,8 @@ mod help;
 mod info;
 mod inode;
 mod label;
+mod iunlink;
+mod link;
 mod log;
 mod logres;
 mod logformat;
@@ -50,6 +54,7 @@ mod type_;
 mod untorn_write_max;
 mod uuid;
 mod version;
+mod unlink;
 mod write;
 
 use crate::session::Session;
@@ -88,6 +93,8 @@ pub static COMMANDS: &[Command] = &[
     agresv::COMMAND,
     attr_get::COMMAND,
     attr_list::COMMAND,
+    attr_remove::COMMAND,
+    attr_set::COMMAND,
     back::COMMAND,
     bmap::COMMAND,
     btdump::COMMAND,
@@ -109,6 +116,8 @@ pub static COMMANDS: &[Command] = &[
     info::COMMAND,
     inode::COMMAND,
     label::COMMAND,
+    iunlink::COMMAND,
+    link::COMMAND,
     log::COMMAND,
     logres::COMMAND,
     logformat::COMMAND,
@@ -130,6 +139,7 @@ pub static COMMANDS: &[Command] = &[
     untorn_write_max::COMMAND,
     uuid::COMMAND,
     version::COMMAND,
+    unlink::COMMAND,
     write::COMMAND,
 ];
 

@@ -2,6 +2,7 @@
 //! the device is written at once and nothing is logged, so that a filesystem can be damaged
 //! or mended by hand.
 
+pub mod attribute;
 pub mod bits;
 pub mod block;
 pub mod field;

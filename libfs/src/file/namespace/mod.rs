@@ -4,6 +4,7 @@
 //! link counts, times and error numbers are those of Linux.
 
 mod create;
+mod entry;
 mod link;
 mod path;
 mod remove;
@@ -11,6 +12,7 @@ mod rename;
 mod tmpfile;
 
 pub use create::{NewFile, create, mkdir, mknod, symlink};
+pub use entry::{add_entry, remove_entry};
 pub use link::link;
 pub use path::{resolve, resolve_parent};
 pub use remove::{rmdir, unlink};
