@@ -35,6 +35,8 @@ mod crash_enumeration;
 mod db_look;
 #[path = "peers/db_scan.rs"]
 mod db_scan;
+#[path = "peers/db_structure.rs"]
+mod db_structure;
 #[path = "peers/db_write.rs"]
 mod db_write;
 #[path = "peers/device_errors.rs"]

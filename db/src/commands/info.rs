@@ -33,8 +33,9 @@ fn run(session: &mut Session, args: &[&str]) -> Result<String> {
     if wants_json {
         return Ok(json::document("info", &document(session)));
     }
-    let name = |device: &Option<FileDevice>| device.as_ref().map(|device| device.name().to_owned());
-    let (log, realtime) = (name(&session.log_device), name(&session.realtime));
+    let name = |device: &FileDevice| device.name().to_owned();
+    let log = session.log_device.as_deref().map(name);
+    let realtime = session.realtime.as_ref().map(name);
     let names =
         Names { data: session.device.name(), log: log.as_deref(), realtime: realtime.as_deref() };
     Ok(report::geometry(&session.geo, &names))

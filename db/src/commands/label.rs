@@ -2,7 +2,8 @@
 
 use super::Command;
 use crate::session::Session;
-use anyhow::{Result, anyhow, bail};
+use crate::write::names;
+use anyhow::{Result, anyhow};
 
 /// The command.
 pub const COMMAND: Command = Command {
@@ -16,14 +17,16 @@ pub const COMMAND: Command = Command {
     help: "\
 Prints the label of the filesystem. The superblock of every group is looked at; those
 whose label differs are named.
+
+With a label, sets it in all of them, after replaying the log if it is dirty; '--' stands for
+none. A label has at most 12 bytes; what is longer is cut.
 ",
     run,
 };
 
 fn run(session: &mut Session, args: &[&str]) -> Result<String> {
-    if !args.is_empty() {
-        session.check_expert()?;
-        bail!("the label cannot be set here");
+    if let Some(text) = args.first() {
+        return names::set_label(session, text);
     }
     let first = label_of(session, 0)?;
     for agno in 1..session.geo.ag_count {

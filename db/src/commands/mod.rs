@@ -30,12 +30,12 @@ mod hash;
 mod help;
 mod info;
 mod inode;
-mod label;
 mod iunlink;
+mod label;
 mod link;
 mod log;
-mod logres;
 mod logformat;
+mod logres;
 mod ls;
 mod makecfg;
 mod parent;
@@ -51,10 +51,10 @@ mod source;
 mod stack;
 mod timelimit;
 mod type_;
+mod unlink;
 mod untorn_write_max;
 mod uuid;
 mod version;
-mod unlink;
 mod write;
 
 use crate::session::Session;
@@ -115,12 +115,12 @@ pub static COMMANDS: &[Command] = &[
     help::COMMAND,
     info::COMMAND,
     inode::COMMAND,
-    label::COMMAND,
     iunlink::COMMAND,
+    label::COMMAND,
     link::COMMAND,
     log::COMMAND,
-    logres::COMMAND,
     logformat::COMMAND,
+    logres::COMMAND,
     ls::COMMAND,
     makecfg::COMMAND,
     parent::COMMAND,
@@ -136,10 +136,10 @@ pub static COMMANDS: &[Command] = &[
     stack::COMMAND,
     timelimit::COMMAND,
     type_::COMMAND,
+    unlink::COMMAND,
     untorn_write_max::COMMAND,
     uuid::COMMAND,
     version::COMMAND,
-    unlink::COMMAND,
     write::COMMAND,
 ];
 

@@ -2,7 +2,8 @@
 
 use super::Command;
 use crate::session::Session;
-use anyhow::{Result, anyhow, bail};
+use crate::write::names;
+use anyhow::{Result, anyhow};
 use uuid::Uuid;
 
 /// The command.
@@ -17,14 +18,20 @@ pub const COMMAND: Command = Command {
     help: "\
 Prints the UUID of the filesystem. The superblock of every group is looked at; the first
 whose UUID differs is named.
+
+With a UUID, sets it in all of them and clears the log, after replaying it if it is dirty. So do
+
+  generate -- with a random one
+  nil -- with that of zeros
+  rewrite -- with the one that the first superblock has
+  restore -- with the one that it had first, which metadata carries
 ",
     run,
 };
 
 fn run(session: &mut Session, args: &[&str]) -> Result<String> {
-    if !args.is_empty() {
-        session.check_expert()?;
-        bail!("the UUID cannot be set here");
+    if let Some(text) = args.first() {
+        return names::set_uuid(session, text);
     }
     let first = uuid_of(session, 0)?;
     for agno in 1..session.geo.ag_count {

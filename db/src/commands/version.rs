@@ -46,9 +46,15 @@ fn run(session: &mut Session, args: &[&str]) -> Result<String> {
     let dsb = session.superblock()?;
     match args {
         [] | [_, _, _, ..] => Ok(line(&dsb, dsb.versionnum.get().into(), dsb.features2.get())),
-        [_] => {
+        [feature] => {
             session.check_expert()?;
-            bail!("features cannot be set here")
+            let always = match *feature {
+                "extflg" => "unwritten extents",
+                "log2" => "Version 2 logs",
+                _ => bail!("{}: Cannot change {feature} on v5 superblocks.", session.program),
+            };
+            session.show(&format!("{always} always enabled for v5 superblocks.\n"));
+            Ok(line(&dsb, dsb.versionnum.get().into(), dsb.features2.get()))
         }
         [version, features] => {
             // What is not a number counts as 0.

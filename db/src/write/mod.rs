@@ -6,6 +6,7 @@ pub mod attribute;
 pub mod bits;
 pub mod block;
 pub mod field;
+pub mod names;
 mod store;
 pub mod structure;
 pub mod value;

@@ -2,7 +2,7 @@
 //! fields and blocks are written in place. A log that is dirty is replayed first.
 
 use crate::session::Session;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use libfs::filesystem::{Devices, Filesystem, Opened};
 use libfs::journal::{LogState, find_ends};
 use std::sync::Arc;
@@ -22,10 +22,7 @@ pub fn devices(session: &Session) -> Devices {
 /// open for reading only.
 fn begin(session: &mut Session) -> Result<()> {
     session.exit_status = 1;
-    if session.read_only || !session.expert {
-        bail!("{}: not in expert mode, writing disabled", session.program);
-    }
-    Ok(())
+    session.check_expert()
 }
 
 /// Whether the log has something to be replayed.

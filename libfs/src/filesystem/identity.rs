@@ -6,7 +6,7 @@
 use super::{Devices, read_superblock};
 use crate::device::Device;
 use crate::format::checksum;
-use crate::format::features::Incompat;
+use crate::format::features::{Incompat, Version};
 use crate::format::geometry::Geometry;
 use crate::format::superblock::{self, CRC_OFFSET, Dsb, LABEL_MAX};
 use crate::journal::{LogPlace, LogState, NewLog, find_ends, format_log};
@@ -32,9 +32,10 @@ pub fn change_superblocks(
         let mut sector = read_sector(device, geo, agno)?;
         let (dsb, _) = Dsb::mut_from_prefix(&mut sector).map_err(|_| short(geo, agno))?;
         change(dsb);
-        // mkfs leaves zeros in the copies.
+        // mkfs leaves zeros, which xfsprogs keeps where there are to be quota files.
+        let quota = dsb.version().contains(Version::QUOTA);
         for ino in [&mut dsb.uquotino, &mut dsb.gquotino, &mut dsb.pquotino] {
-            if ino.get() == 0 {
+            if ino.get() == 0 && !quota {
                 ino.set(NO_INODE);
             }
         }

@@ -48,19 +48,25 @@ pub fn format_log(place: &LogPlace, new: &NewLog) -> Result<()> {
     let cycle = new.cycle - 1;
     let mut at = start.next_multiple_of(step);
     zero(place, start, at.min(place.area.blocks))?;
-    let (mut tail, mut pending, mut pending_at) = (0, Vec::new(), at);
-    while at.checked_add(step).is_some_and(|end| end <= place.area.blocks) {
-        let (lsn, before) = (Lsn::new(cycle, at), Lsn::new(cycle, tail));
-        pending.extend(empty_record(&new.uuid, size, lsn, before));
-        (tail, at) = (at, at + step);
+    let (mut pending, mut pending_at) = (Vec::new(), at);
+    while at < place.area.blocks {
+        // The last record is as short as it must be. Each names as tail where one of its size would
+        // begin before it.
+        let len = step.min(place.area.blocks - at);
+        let (lsn, tail) = (Lsn::new(cycle, at), Lsn::new(cycle, at.saturating_sub(len)));
+        let mut record = empty_record(&new.uuid, len * BASIC_BLOCK as u32, lsn, tail);
+        record.truncate(len as usize * BASIC_BLOCK);
+        pending.append(&mut record);
+        at += len;
         if pending.len() >= CHUNK {
             place.device.write_at(&pending, place.area.byte(pending_at))?;
             pending.clear();
             pending_at = at;
         }
     }
-    place.device.write_at(&pending, place.area.byte(pending_at))?;
-    zero(place, at.min(place.area.blocks), place.area.blocks)?;
+    if !pending.is_empty() {
+        place.device.write_at(&pending, place.area.byte(pending_at))?;
+    }
     place.device.flush()
 }
 

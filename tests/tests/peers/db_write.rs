@@ -15,10 +15,10 @@ use tests::skip;
 use tests::sparse;
 
 /// Two copies of an image: one for xfsprogs' program, one for ours.
-struct Pair {
+pub struct Pair {
     peers: Peers,
-    theirs: PathBuf,
-    own: PathBuf,
+    pub theirs: PathBuf,
+    pub own: PathBuf,
     _scratch: Scratch,
 }
 
@@ -50,7 +50,7 @@ const PLACES: &[&[&str]] = &[
 ];
 
 impl Pair {
-    fn new(peers: Peers, options: &[&str]) -> Self {
+    pub fn new(peers: Peers, options: &[&str]) -> Self {
         let scratch = Scratch::new().unwrap();
         let (theirs, own) = (scratch.path("theirs"), scratch.path("own"));
         peers.mkfs(&theirs, 300 << 20, options).unwrap();
@@ -61,7 +61,7 @@ impl Pair {
 
     /// Runs the commands in both programs and compares what they print; returns that.
     #[track_caller]
-    fn run(&self, commands: &[&str]) -> String {
+    pub fn run(&self, commands: &[&str]) -> String {
         let (theirs, own) = self.text(commands);
         assert_eq!(theirs, own, "{commands:?}: 7.2 (left) and ours (right) print different text");
         theirs
@@ -87,7 +87,7 @@ impl Pair {
 
     /// Compares all of both images.
     #[track_caller]
-    fn assert_same(&self) {
+    pub fn assert_same(&self) {
         sparse::assert_same_bytes(&self.theirs, &self.own);
     }
 
@@ -106,7 +106,7 @@ impl Pair {
         (go, offset, len)
     }
 
-    fn resolve(&self, command: &str) -> String {
+    pub fn resolve(&self, command: &str) -> String {
         let Some(path) = command.strip_prefix("path ") else { return command.into() };
         let mut theirs = self.peers.command("xfs_db");
         theirs.args(["-r", "-c", &format!("ls -i {path}")]).arg(&self.theirs);
@@ -115,7 +115,7 @@ impl Pair {
     }
 }
 
-fn expert(mut command: Command, image: &Path, commands: &[&str]) -> String {
+pub fn expert(mut command: Command, image: &Path, commands: &[&str]) -> String {
     command.arg("-x").env("TZ", "UTC");
     for line in commands {
         command.args(["-c", line]);
@@ -128,7 +128,7 @@ fn expert(mut command: Command, image: &Path, commands: &[&str]) -> String {
 }
 
 /// A file, directory, link or attribute fork of every format.
-fn fill(root: &Path) -> anyhow::Result<()> {
+pub fn fill(root: &Path) -> anyhow::Result<()> {
     let fragmented = File::create(root.join("fragmented"))?;
     for block in 0..100 {
         fragmented.write_all_at(&[1; 4096], block * 8192)?;
