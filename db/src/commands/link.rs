@@ -72,7 +72,7 @@ fn find(session: &mut Session, tree: Tree, path: &str) -> Result<u64> {
     structure::change(session, |_| Ok(()))?;
     let mut files = session.files()?;
     match session.resolve(&mut files, tree, path) {
-        Ok(found) => Ok(files.inode(found).ino),
+        Ok(found) => Ok(found.0),
         Err(error) => bail!("{path}: {}", reason(&error)),
     }
 }
