@@ -9,6 +9,8 @@
 //! | [`crash`] | images a real kernel left behind when its power was cut |
 //! | [`workload`] | what goes on when the power is cut |
 //! | [`differential`] | one script run by several programs on several kinds of files, compared |
+//! | [`db_pair`] | commands run by both xfs_db, 7.2's and ours |
+//! | [`db_walk`] | every structure of an image, printed by both xfs_db |
 //! | [`gallery`] | images that Linux filled, with every kind of structure in them |
 //! | [`enumerate`] | every state a power cut can leave, from a recording of device writes |
 //! | [`all_or_nothing`] | one operation, the power cut at every point of it |
@@ -23,6 +25,8 @@
 
 pub mod all_or_nothing;
 pub mod crash;
+pub mod db_pair;
+pub mod db_walk;
 pub mod differential;
 pub mod enumerate;
 pub mod gallery;

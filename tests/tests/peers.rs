@@ -39,6 +39,8 @@ mod db_scan;
 mod db_structure;
 #[path = "peers/db_write.rs"]
 mod db_write;
+#[path = "peers/db_print.rs"]
+mod db_print;
 #[path = "peers/device_errors.rs"]
 mod device_errors;
 #[path = "peers/differential.rs"]

@@ -21,6 +21,10 @@ mod pictures;
 
 pub use pictures::PICTURES;
 
+/// Environment variable that names a directory where the images stay: a test then makes only
+/// those that are missing, which saves time while working on one.
+pub const DIR_VARIABLE: &str = "XFS_GALLERY_DIR";
+
 /// How an image is made.
 #[derive(Debug, Clone, Copy)]
 pub struct Picture {
@@ -83,7 +87,7 @@ pub struct Exhibit {
 pub struct Gallery {
     /// The images, in the order of the names that were asked for.
     pub exhibits: Vec<Exhibit>,
-    _scratch: Scratch,
+    _scratch: Option<Scratch>,
 }
 
 /// Disks that user-mode Linux has room for.
@@ -96,9 +100,20 @@ impl Gallery {
     ///
     /// When there is no such picture, or making or filling one fails.
     pub fn make(peers: &Peers, names: &[&str]) -> Result<Self> {
+        if let Some(dir) = std::env::var_os(DIR_VARIABLE).map(PathBuf::from) {
+            return Self::kept(peers, &dir, names);
+        }
         let scratch = Scratch::new()?;
         let exhibits = make_in(peers, scratch.dir(), names)?;
-        Ok(Gallery { exhibits, _scratch: scratch })
+        Ok(Gallery { exhibits, _scratch: Some(scratch) })
+    }
+
+    /// Images that stay in `dir`, of which those that are missing are made now.
+    fn kept(peers: &Peers, dir: &Path, names: &[&str]) -> Result<Self> {
+        let missing = names.iter().filter(|name| !dir.join(name).exists());
+        make_in(peers, dir, &missing.copied().collect::<Vec<_>>())?;
+        let exhibits = names.iter().map(|name| Exhibit::of(picture(name)?, dir));
+        Ok(Gallery { exhibits: exhibits.collect::<Result<_>>()?, _scratch: None })
     }
 
     /// As [`Gallery::make`], for every picture there is.
@@ -133,17 +148,19 @@ impl Gallery {
     }
 }
 
+/// The picture with this name.
+fn picture(name: &str) -> Result<&'static Picture> {
+    let found = PICTURES.iter().find(|picture| picture.name == name);
+    found.with_context(|| format!("no picture is called {name}"))
+}
+
 /// Makes the pictures with these names in the directory `dir`, where they stay.
 ///
 /// # Errors
 ///
 /// As [`Gallery::make`].
 pub fn make_in(peers: &Peers, dir: &Path, names: &[&str]) -> Result<Vec<Exhibit>> {
-    let find = |name: &&str| {
-        let found = PICTURES.iter().find(|picture| picture.name == *name);
-        found.with_context(|| format!("no picture is called {name}"))
-    };
-    let exhibits = names.iter().map(|name| Exhibit::make(peers, dir, find(name)?));
+    let exhibits = names.iter().map(|name| Exhibit::make(peers, dir, picture(name)?));
     let exhibits = exhibits.collect::<Result<Vec<_>>>()?;
     let host = linux::host().is_ok();
     let (own, user_mode): (Vec<_>, Vec<_>) =
@@ -165,29 +182,36 @@ pub fn make_in(peers: &Peers, dir: &Path, names: &[&str]) -> Result<Vec<Exhibit>
 }
 
 impl Exhibit {
-    /// Runs mkfs.xfs.
-    fn make(peers: &Peers, dir: &Path, picture: &'static Picture) -> Result<Self> {
-        let device = |suffix: &str, size: u64| -> Result<Option<PathBuf>> {
-            if size == 0 {
-                return Ok(None);
-            }
-            let path = dir.join(format!("{}{suffix}", picture.name));
-            File::create(&path)?.set_len(size << 20)?;
-            Ok(Some(path))
+    /// Where the devices of `picture` are in `dir`.
+    fn of(picture: &'static Picture, dir: &Path) -> Result<Self> {
+        let device = |suffix: &str, size: u64| {
+            (size > 0).then(|| dir.join(format!("{}{suffix}", picture.name)))
         };
-        let image = device("", picture.size)?.context("an image has a size")?;
-        let realtime = device(".realtime", picture.realtime)?;
-        let log = device(".log", picture.log)?;
+        Ok(Exhibit {
+            picture,
+            image: device("", picture.size).context("an image has a size")?,
+            realtime: device(".realtime", picture.realtime),
+            log: device(".log", picture.log),
+        })
+    }
+
+    /// Makes the devices and runs mkfs.xfs.
+    fn make(peers: &Peers, dir: &Path, picture: &'static Picture) -> Result<Self> {
+        let exhibit = Self::of(picture, dir)?;
+        let sizes = [picture.size, picture.realtime, picture.log].into_iter();
+        for (disk, size) in exhibit.disks().iter().zip(sizes.filter(|&size| size > 0)) {
+            File::create(disk)?.set_len(size << 20)?;
+        }
         let mut command = peers.command("mkfs.xfs");
         command.args(["-q", "-f", "-m", &format!("uuid={UUID}")]).args(picture.mkfs);
-        if let Some(realtime) = &realtime {
+        if let Some(realtime) = &exhibit.realtime {
             command.arg("-r").arg(format!("rtdev={}", realtime.display()));
         }
-        if let Some(log) = &log {
+        if let Some(log) = &exhibit.log {
             command.arg("-l").arg(format!("logdev={}", log.display()));
         }
-        run(command.arg(&image)).with_context(|| picture.name)?;
-        Ok(Exhibit { picture, image, realtime, log })
+        run(command.arg(&exhibit.image)).with_context(|| picture.name)?;
+        Ok(exhibit)
     }
 
     /// The devices.

@@ -1,0 +1,46 @@
+//! Our xfs_db prints what 7.2's prints, byte for byte: every structure and every field that can
+//! be reached in the images of the gallery.
+
+use tests::db_pair::Pair;
+use tests::db_walk::{Limits, Walk};
+use tests::gallery::{Gallery, PICTURES};
+use tests::peers::Peers;
+
+/// Differences that are shown when there are any.
+const SHOWN: usize = 30;
+
+fn compare(names: &[&str], limits: Limits) {
+    let Some(peers) = Peers::or_skip() else { return };
+    let Some(gallery) = Gallery::or_skip(&peers, names) else { return };
+    let mut failures = String::new();
+    for exhibit in &gallery.exhibits {
+        let name = exhibit.picture.name;
+        let pair = Pair::of(&peers, exhibit);
+        let mut walk = Walk::of(&pair, limits).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+        let fields = walk.fields(&pair, 6).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+        tests::skip::say(&format!(
+            "{name}: {} structures, {fields} paths, {} lines; {} differ; {:?}",
+            walk.seen.len(),
+            walk.lines,
+            walk.differences.len(),
+            walk.counts()
+        ));
+        for difference in walk.differences.iter().take(SHOWN) {
+            failures.push_str(&format!(
+                "{name}: {:?}\n  7.2:  {:.200}\n  ours: {:.200}\n",
+                difference.commands, difference.theirs, difference.own
+            ));
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+}
+
+#[test]
+fn every_structure_and_field_prints_the_same() {
+    let names: Vec<_> = match std::env::var("XFS_PICTURES") {
+        Ok(names) => names.split(',').map(str::to_owned).collect(),
+        Err(_) => PICTURES.iter().map(|picture| picture.name.to_owned()).collect(),
+    };
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    compare(&names, Limits { inodes: 400, blocks: 24 });
+}
