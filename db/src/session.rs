@@ -252,17 +252,31 @@ impl Session {
     ///
     /// As [`Session::read`].
     pub fn revisit(&mut self, kind: Type, daddr: u64, len: usize) -> Result<()> {
-        let buffer = self.read(daddr, len)?;
-        self.set(Cursor {
-            kind,
-            daddr,
-            buffer,
-            offset: 0,
-            len,
-            crc_ok: None,
-            scattered: Vec::new(),
-        });
+        if let Some(buffer) = self.read_or_lose(daddr, len) {
+            self.set(Cursor {
+                kind,
+                daddr,
+                buffer,
+                offset: 0,
+                len,
+                crc_ok: None,
+                scattered: Vec::new(),
+            });
+        }
         Ok(())
+    }
+
+    /// Reads for the cursor. If that fails, the reason goes to standard error, and the cursor is
+    /// nowhere, as if the program had just started.
+    fn read_or_lose(&mut self, daddr: u64, len: usize) -> Option<Vec<u8>> {
+        match self.read(daddr, len) {
+            Ok(buffer) => Some(buffer),
+            Err(error) => {
+                eprintln!("{}: {error:#}", self.program);
+                (self.cursor, self.ino, self.dir_ino) = (None, None, None);
+                None
+            }
+        }
     }
 
     /// Puts where the cursor is into the ring.

@@ -1,6 +1,6 @@
 //! What the bytes at the cursor are taken for.
 
-use crate::fields::{Field, ag, attr, btree, dir, dquot, inode, superblock, symlink};
+use crate::fields::{Field, ag, attr, btree, dir, dquot, inode, realtime, superblock, symlink};
 use libfs::format::btree_block::BtreeKind;
 use libfs::format::geometry::Geometry;
 use libfs::format::{self, ag as ag_format, attr::remote, da};
@@ -26,8 +26,12 @@ pub enum Type {
     Cntbt,
     /// Reverse mappings.
     Rmapbt,
+    /// Reverse mappings of a realtime group.
+    Rtrmapbt,
     /// Reference counts.
     Refcntbt,
+    /// Reference counts of a realtime group.
+    Rtrefcntbt,
     /// Anything; printed in hexadecimal.
     Data,
     /// Block of a directory.
@@ -36,10 +40,18 @@ pub enum Type {
     Dqblk,
     /// Inode chunks.
     Inobt,
+    /// Contents of a file; never printed.
+    Inodata,
     /// An inode.
     Inode,
     /// Part of the log.
     Log,
+    /// Block of a realtime bitmap without header; printed in hexadecimal and as text.
+    Rtbitmap,
+    /// Block of a realtime summary without header; printed in hexadecimal and as text.
+    Rtsummary,
+    /// Superblock of the realtime section.
+    Rtsb,
     /// Superblock.
     Sb,
     /// Block of a symbolic link.
@@ -48,11 +60,15 @@ pub enum Type {
     Text,
     /// Inode chunks with free inodes.
     Finobt,
+    /// Block of the bitmap of a realtime group.
+    Rgbitmap,
+    /// Block of the summary of a realtime group.
+    Rgsummary,
 }
 
 impl Type {
     /// Every type, in the order xfs_db 7.2 lists them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 28] = [
         Self::Agf,
         Self::Agfl,
         Self::Agi,
@@ -62,17 +78,25 @@ impl Type {
         Self::Bnobt,
         Self::Cntbt,
         Self::Rmapbt,
+        Self::Rtrmapbt,
         Self::Refcntbt,
+        Self::Rtrefcntbt,
         Self::Data,
         Self::Dir3,
         Self::Dqblk,
         Self::Inobt,
+        Self::Inodata,
         Self::Inode,
         Self::Log,
+        Self::Rtbitmap,
+        Self::Rtsummary,
+        Self::Rtsb,
         Self::Sb,
         Self::Symlink,
         Self::Text,
         Self::Finobt,
+        Self::Rgbitmap,
+        Self::Rgsummary,
     ];
 
     /// The type's name.
@@ -87,17 +111,25 @@ impl Type {
             Self::Bnobt => "bnobt",
             Self::Cntbt => "cntbt",
             Self::Rmapbt => "rmapbt",
+            Self::Rtrmapbt => "rtrmapbt",
             Self::Refcntbt => "refcntbt",
+            Self::Rtrefcntbt => "rtrefcntbt",
             Self::Data => "data",
             Self::Dir3 => "dir3",
             Self::Dqblk => "dqblk",
             Self::Inobt => "inobt",
+            Self::Inodata => "inodata",
             Self::Inode => "inode",
             Self::Log => "log",
+            Self::Rtbitmap => "rtbitmap",
+            Self::Rtsummary => "rtsummary",
+            Self::Rtsb => "rtsb",
             Self::Sb => "sb",
             Self::Symlink => "symlink",
             Self::Text => "text",
             Self::Finobt => "finobt",
+            Self::Rgbitmap => "rgbitmap",
+            Self::Rgsummary => "rgsummary",
         }
     }
 
@@ -119,7 +151,9 @@ impl Type {
             Self::Bnobt => btree::BNOBT,
             Self::Cntbt => btree::CNTBT,
             Self::Rmapbt => btree::RMAPBT,
+            Self::Rtrmapbt => btree::RTRMAPBT,
             Self::Refcntbt => btree::REFCNTBT,
+            Self::Rtrefcntbt => btree::RTREFCNTBT,
             Self::Dir3 => dir::FIELDS,
             Self::Dqblk => dquot::FIELDS,
             Self::Inobt if sparse => btree::INOBT,
@@ -129,8 +163,29 @@ impl Type {
             Self::Inode => inode::FIELDS,
             Self::Sb => superblock::FIELDS,
             Self::Symlink => symlink::FIELDS,
-            Self::Data | Self::Text | Self::Log => return None,
+            Self::Rtsb => realtime::RTSB,
+            Self::Rgbitmap => realtime::RGBITMAP,
+            Self::Rgsummary => realtime::RGSUMMARY,
+            Self::Data | Self::Inodata | Self::Log => return None,
+            Self::Text | Self::Rtbitmap | Self::Rtsummary => return None,
         })
+    }
+
+    /// Bytes of an object of this type, where the type says how many.
+    pub fn size(self, geo: &Geometry) -> Option<u32> {
+        Some(match self {
+            Self::Agf | Self::Agi | Self::Agfl | Self::Sb => geo.sector_size,
+            Self::Dir3 => geo.dir.block_size,
+            Self::Dqblk => 512,
+            Self::Inode => geo.inode.size,
+            _ if self.fields(geo).is_some() => geo.block_size,
+            _ => return None,
+        })
+    }
+
+    /// Whether the bytes are printed as letters beside their numbers.
+    pub fn is_text(self) -> bool {
+        matches!(self, Self::Text | Self::Rtbitmap | Self::Rtsummary)
     }
 
     /// Byte offset of the checksum in a structure of this type with these bytes.
@@ -147,8 +202,12 @@ impl Type {
             Self::Bnobt | Self::Cntbt | Self::Inobt | Self::Finobt => tree(BtreeKind::Bno),
             Self::Rmapbt | Self::Refcntbt => tree(BtreeKind::Rmap),
             Self::Bmapbta | Self::Bmapbtd => tree(BtreeKind::Bmap),
+            Self::Rtrmapbt | Self::Rtrefcntbt => tree(BtreeKind::RtRmap),
+            Self::Rtsb => Some(format::realtime::RTSB_CRC_OFFSET),
+            Self::Rgbitmap | Self::Rgsummary => Some(format::realtime::RTBUF_CRC_OFFSET),
             Self::Dir3 | Self::Attr3 => by_magic(data),
-            Self::Data | Self::Text | Self::Log => None,
+            Self::Data | Self::Inodata | Self::Log => None,
+            Self::Text | Self::Rtbitmap | Self::Rtsummary => None,
         }
     }
 
@@ -169,7 +228,9 @@ impl Type {
             Self::Bnobt => "xfs_bnobt",
             Self::Cntbt => "xfs_cntbt",
             Self::Rmapbt => "xfs_rmapbt",
+            Self::Rtrmapbt => "xfs_rtrmapbt",
             Self::Refcntbt => "xfs_refcountbt",
+            Self::Rtrefcntbt => "xfs_rtrefcountbt",
             Self::Dir3 => "xfs_dir3",
             Self::Dqblk => "xfs_dquot",
             Self::Inobt => "xfs_inobt",
@@ -177,7 +238,11 @@ impl Type {
             Self::Inode => "xfs_inode",
             Self::Sb => "xfs_sb",
             Self::Symlink => "xfs_symlink",
-            Self::Data | Self::Text | Self::Log => "data",
+            Self::Rtsb => "xfs_rtsb",
+            Self::Rgbitmap => "xfs_rtbitmap",
+            Self::Rgsummary => "xfs_rtsummary",
+            Self::Data | Self::Inodata | Self::Log => "data",
+            Self::Text | Self::Rtbitmap | Self::Rtsummary => "data",
         }
     }
 }

@@ -64,18 +64,21 @@ fn follow(session: &mut Session, path: &str) -> Result<()> {
     let (value, null) = value(field, &place, low);
     match link {
         Link::None => bail!("no next type for field {name}"),
+        Link::Unknown(kind) => bail!("no addr function for field {name} (type {kind})"),
         Link::Inode | Link::AgInode if null => bail!("null inode number, cannot set new addr"),
-        Link::DirBlock if null => bail!("null directory block number, cannot set new addr"),
-        Link::AttrBlock if null => bail!("null attribute block number, cannot set new addr"),
+        // Block 0 is never behind another.
+        Link::DirBlock if null || value == 0 => bail!("null directory block number, cannot set new addr"),
+        Link::AttrBlock if null || value == 0 => bail!("null attribute block number, cannot set new addr"),
         _ if null => bail!("null block number, cannot set new addr"),
         _ => go(session, link, value),
     }
 }
 
-/// The first field that is a value, inside the structures selected.
+/// The first field that is a value or a row of them, inside the structures selected: a row as a
+/// whole leads nowhere.
 fn first_value<'a>(part: &Part<'a>) -> (&'static Field, fields::Place<'a>) {
     let (mut field, mut place, mut low) = (part.field, part.place, part.low);
-    while let Kind::Group(children, _) | Kind::Row(children, _) = field.kind {
+    while let Kind::Group(children, _) = field.kind {
         let inner = place.at(field.position(&place, low));
         let Some(first) = children.iter().find(|child| child.count(&inner) > 0) else { break };
         (field, place, low) = (first, inner, 0);
@@ -114,6 +117,6 @@ fn go(session: &mut Session, link: Link, value: u64) -> Result<()> {
         }
         Link::AgInode => session.go_inode(session.geo.ino(session.agno, value as u32)),
         Link::Inode => session.go_inode(Ino(value)),
-        Link::None => Ok(()),
+        Link::None | Link::Unknown(_) => Ok(()),
     }
 }

@@ -4,7 +4,7 @@ use super::Command;
 use crate::fields::{path, print as fields};
 use crate::session::Session;
 use crate::types::Type;
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use std::fmt::Write;
 
 /// The command.
@@ -37,11 +37,11 @@ fn run(session: &mut Session, args: &[&str]) -> Result<String> {
     let place = session.place().context("no current type")?;
     let mut out = String::new();
     let Some(table) = cursor.kind.fields(&session.geo) else {
-        return Ok(if cursor.kind == Type::Text {
-            text(cursor.data())
-        } else {
-            hex(cursor.data())
-        });
+        return match cursor.kind {
+            Type::Data => Ok(hex(cursor.data())),
+            kind if kind.is_text() => Ok(text(cursor.data())),
+            kind => bail!("no print function for type {}", kind.name()),
+        };
     };
     if args.is_empty() {
         fields::all(table, &place, "", &mut out);

@@ -2,6 +2,7 @@
 
 use super::dir::node_count;
 use super::{Field, Kind, Link, Place, crc, dec, flag, hex, nul, uuid};
+use crate::types::Type;
 use libfs::format::attr::{AttrFlags, remote};
 use libfs::format::da;
 
@@ -92,10 +93,10 @@ fn name_index(place: &Place, index: usize) -> usize {
 static BLOCK_INFO: &[Field] = &[
     Field::new("hdr", Kind::Group(SIBLINGS, 0), 0),
     crc("crc", 12),
-    nul("bno", 64, 16),
+    nul("bno", 64, 16).link(Link::FsBlock(Type::Bmapbtd)),
     hex("lsn", 64, 24),
     uuid("uuid", 32),
-    nul("owner", 64, 48).link(Link::Inode),
+    nul("owner", 64, 48),
 ];
 
 static SIBLINGS: &[Field] = &[
@@ -129,8 +130,8 @@ static REMOTE_HEADER: &[Field] = &[
     dec("bytes", 32, 8),
     crc("crc", 12),
     uuid("uuid", 16),
-    nul("owner", 64, 32).link(Link::Inode),
-    nul("bno", 64, 40),
+    nul("owner", 64, 32),
+    nul("bno", 64, 40).link(Link::FsBlock(Type::Bmapbtd)),
     hex("lsn", 64, 48),
 ];
 

@@ -21,14 +21,17 @@ fn pointer(place: &Place, kind: BtreeKind, index: usize) -> usize {
 /// The fields of one kind of block with 32-bit pointers.
 macro_rules! short_form {
     ($name:ident, $kind:expr, $type:expr, $record:expr, $key:expr) => {
+        short_form!($name, $kind, $type, $record, $key, $type);
+    };
+    ($name:ident, $kind:expr, $type:expr, $record:expr, $key:expr, $sibling:expr) => {
         /// Fields of a block of this tree.
         pub static $name: &[Field] = &[
             hex("magic", 32, 0),
             dec("level", 16, 4),
             dec("numrecs", 16, 6),
-            nul("leftsib", 32, 8).link(Link::AgBlock($type)),
-            nul("rightsib", 32, 12).link(Link::AgBlock($type)),
-            nul("bno", 64, 16).link(Link::FsBlock($type)),
+            nul("leftsib", 32, 8).link(Link::AgBlock($sibling)),
+            nul("rightsib", 32, 12).link(Link::AgBlock($sibling)),
+            nul("bno", 64, 16).link(Link::FsBlock($sibling)),
             hex("lsn", 64, 24),
             uuid("uuid", 32),
             nul("owner", 32, 48),
@@ -51,9 +54,10 @@ macro_rules! short_form {
 short_form!(BNOBT, BtreeKind::Bno, Type::Bnobt, FREE_EXTENT, FREE_EXTENT);
 short_form!(CNTBT, BtreeKind::Cnt, Type::Cntbt, FREE_EXTENT, FREE_BY_SIZE);
 short_form!(INOBT, BtreeKind::Ino, Type::Inobt, INODES, INODES_KEY);
-short_form!(FINOBT, BtreeKind::Fino, Type::Finobt, INODES, INODES_KEY);
+// xfs_db takes the siblings of a block of the free inode tree for blocks of the other one.
+short_form!(FINOBT, BtreeKind::Fino, Type::Finobt, INODES, INODES_KEY, Type::Inobt);
 short_form!(INOBT_FULL, BtreeKind::Ino, Type::Inobt, FULL_INODES, INODES_KEY);
-short_form!(FINOBT_FULL, BtreeKind::Fino, Type::Finobt, FULL_INODES, INODES_KEY);
+short_form!(FINOBT_FULL, BtreeKind::Fino, Type::Finobt, FULL_INODES, INODES_KEY, Type::Inobt);
 short_form!(RMAPBT, BtreeKind::Rmap, Type::Rmapbt, RMAP, RMAP_KEY);
 short_form!(REFCNTBT, BtreeKind::Refcount, Type::Refcntbt, REFCOUNT, REFCOUNT_KEY);
 
@@ -103,7 +107,8 @@ const LOW_OFFSET: [Field; 4] = rmap_offset!("offset", "extentflag", "attrfork", 
 const HIGH_OFFSET: [Field; 4] =
     rmap_offset!("offset_hi", "extentflag_hi", "attrfork_hi", "bmbtblock_hi", 32);
 
-static RMAP: &[Field] = &[
+/// Reverse mapping.
+pub static RMAP: &[Field] = &[
     ag_block("startblock", 0),
     dec("blockcount", 32, 4),
     owner("owner", 8),
@@ -113,7 +118,8 @@ static RMAP: &[Field] = &[
     RECORD_OFFSET[3],
 ];
 
-static RMAP_KEY: &[Field] = &[
+/// Key of reverse mappings.
+pub static RMAP_KEY: &[Field] = &[
     ag_block("startblock", 0),
     owner("owner", 4),
     LOW_OFFSET[0],
@@ -132,14 +138,17 @@ const fn refcount_start(name: &'static str) -> Field {
     nul(name, 31, 0).at_bit(1).link(Link::AgBlock(Type::Data))
 }
 
-static REFCOUNT: &[Field] = &[
+/// Reference count.
+pub static REFCOUNT: &[Field] = &[
     refcount_start("startblock"),
     dec("blockcount", 32, 4),
-    dec("refcount", 32, 8),
-    dec("cowflag", 1, 0),
+    dec("refcount", 32, 8).link(Link::Unknown("uint32d")),
+    dec("cowflag", 1, 0).link(Link::Unknown("ccowflag")),
 ];
 
-static REFCOUNT_KEY: &[Field] = &[refcount_start("startblock"), dec("cowflag", 1, 0)];
+/// Key of reference counts.
+pub static REFCOUNT_KEY: &[Field] =
+    &[refcount_start("startblock"), dec("cowflag", 1, 0).link(Link::Unknown("ccowflag"))];
 
 /// Bits of an extent record.
 macro_rules! extent_record {
@@ -160,12 +169,14 @@ pub static ATTR_EXTENT: &[Field] = extent_record!(Link::AttrBlock, Link::FsBlock
 
 /// Key of a data fork's tree.
 pub static DATA_KEY: &[Field] = &[dec("startoff", 64, 0).link(Link::FileData)];
+/// Key of the root of a fork's tree, from which xfs_db leads nowhere.
+pub static ROOT_KEY: &[Field] = &[dec("startoff", 64, 0)];
 /// Key of an attribute fork's tree.
 pub static ATTR_KEY: &[Field] = &[dec("startoff", 64, 0).link(Link::AttrBlock)];
 
-/// The fields of a block of a fork's tree.
+/// The fields of one kind of block with 64-bit pointers.
 macro_rules! long_form {
-    ($name:ident, $type:expr, $record:expr, $key:expr) => {
+    ($name:ident, $kind:expr, $type:expr, $record:expr, $key:expr) => {
         /// Fields of a block of this tree.
         pub static $name: &[Field] = &[
             hex("magic", 32, 0),
@@ -173,25 +184,27 @@ macro_rules! long_form {
             dec("numrecs", 16, 6),
             nul("leftsib", 64, 8).link(Link::FsBlock($type)),
             nul("rightsib", 64, 16).link(Link::FsBlock($type)),
-            nul("bno", 64, 24).link(Link::FsBlock($type)),
+            nul("bno", 64, 24).link(Link::FsBlock(Type::Bmapbtd)),
             hex("lsn", 64, 32),
             uuid("uuid", 40),
-            nul("owner", 64, 56).link(Link::Inode),
+            nul("owner", 64, 56),
             crc("crc", 64),
-            Field::new("recs", Kind::Row($record, 16), BtreeKind::Bmap.header_len())
-                .many(|place| entries(place, BtreeKind::Bmap, true))
+            Field::new("recs", Kind::Row($record, $kind.record_len()), $kind.header_len())
+                .many(|place| entries(place, $kind, true))
                 .counted_from_one(),
-            Field::new("keys", Kind::Row($key, 8), BtreeKind::Bmap.header_len())
-                .many(|place| entries(place, BtreeKind::Bmap, false))
+            Field::new("keys", Kind::Row($key, $kind.key_len()), $kind.header_len())
+                .many(|place| entries(place, $kind, false))
                 .counted_from_one(),
             dec("ptrs", 64, 0)
-                .at_func(|place, index| pointer(place, BtreeKind::Bmap, index))
-                .many(|place| entries(place, BtreeKind::Bmap, false))
+                .at_func(|place, index| pointer(place, $kind, index))
+                .many(|place| entries(place, $kind, false))
                 .counted_from_one()
                 .link(Link::FsBlock($type)),
         ];
     };
 }
 
-long_form!(BMAPBTD, Type::Bmapbtd, DATA_EXTENT, DATA_KEY);
-long_form!(BMAPBTA, Type::Bmapbta, ATTR_EXTENT, ATTR_KEY);
+long_form!(BMAPBTD, BtreeKind::Bmap, Type::Bmapbtd, DATA_EXTENT, DATA_KEY);
+long_form!(BMAPBTA, BtreeKind::Bmap, Type::Bmapbta, ATTR_EXTENT, ATTR_KEY);
+long_form!(RTRMAPBT, BtreeKind::RtRmap, Type::Rtrmapbt, RMAP, RMAP_KEY);
+long_form!(RTREFCNTBT, BtreeKind::RtRefcount, Type::Rtrefcntbt, REFCOUNT, REFCOUNT_KEY);

@@ -1,6 +1,7 @@
 //! Fields of directories: in the inode, and in blocks of each kind.
 
-use super::{Field, Kind, Link, Place, crc, dec, hex, nul, uuid};
+use super::{Base, Field, Kind, Link, Null, Place, crc, dec, hex, nul, uuid};
+use crate::types::Type;
 use libfs::format::da;
 use libfs::format::dir::data::{BLOCK_MAGIC, DATA_MAGIC};
 use libfs::format::dir::{entry_size, free};
@@ -116,7 +117,7 @@ pub static FIELDS: &[Field] = &[
     Field::new("nbtree", Kind::Row(NODE_ENTRY, 8), HEADER)
         .many(|place| if is_node(place) { node_count(place) } else { 0 }),
     Field::new("fhdr", Kind::Group(FREE_HEADER, 0), 0).when(is_free),
-    hex("fbests", 16, HEADER).many(|place| {
+    Field::new("fbests", Kind::Number(16, Base::Hex, Null::OnlyZeroSkipped), HEADER).many(|place| {
         let room = place.data.len().saturating_sub(HEADER) / 2;
         if is_free(place) { (place.root_number::<4>(52) as usize).min(room) } else { 0 }
     }),
@@ -131,10 +132,10 @@ pub fn node_count(place: &Place) -> usize {
 static BLOCK_HEADER: &[Field] = &[
     hex("magic", 32, 0),
     crc("crc", 4),
-    nul("bno", 64, 8),
+    nul("bno", 64, 8).link(Link::FsBlock(Type::Bmapbtd)),
     hex("lsn", 64, 16),
     uuid("uuid", 24),
-    nul("owner", 64, 40).link(Link::Inode),
+    nul("owner", 64, 40),
 ];
 
 static DATA_HEADER: &[Field] = &[
@@ -154,10 +155,10 @@ static LEAF_TAIL: &[Field] = &[dec("bestcount", 32, 0)];
 static BLOCK_INFO: &[Field] = &[
     Field::new("hdr", Kind::Group(SIBLINGS, 0), 0),
     crc("crc", 12),
-    nul("bno", 64, 16),
+    nul("bno", 64, 16).link(Link::FsBlock(Type::Bmapbtd)),
     hex("lsn", 64, 24),
     uuid("uuid", 32),
-    nul("owner", 64, 48).link(Link::Inode),
+    nul("owner", 64, 48),
 ];
 
 static SIBLINGS: &[Field] = &[

@@ -1,6 +1,7 @@
 //! Fields of a quota record.
 
-use super::{Field, Kind, crc, dec, hex, uuid};
+use super::{Field, Kind, Place, crc, dec, hex, uuid};
+use libfs::format::dquot::DquotType;
 
 /// The first record of a block of them.
 pub static FIELDS: &[Field] = &[
@@ -22,15 +23,22 @@ static DISK: &[Field] = &[
     dec("ino_softlimit", 64, 32),
     dec("bcount", 64, 40),
     dec("icount", 64, 48),
-    dec("itimer", 32, 56),
-    dec("btimer", 32, 60),
+    Field::new("itimer", Kind::QuotaTimer, 56),
+    Field::new("btimer", Kind::QuotaTimer, 60),
     dec("iwarns", 16, 64),
     dec("bwarns", 16, 66),
     dec("pad0", 32, 68).hidden(),
     dec("rtb_hardlimit", 64, 72),
     dec("rtb_softlimit", 64, 80),
     dec("rtbcount", 64, 88),
-    dec("rtbtimer", 32, 96),
+    Field::new("rtbtimer", Kind::QuotaTimer, 96),
     dec("rtbwarns", 16, 100),
     dec("pad", 16, 102).hidden(),
 ];
+
+/// Seconds since 1970 that a timer of the record means: with large timestamps it counts units
+/// of four seconds.
+pub fn seconds(place: &Place, timer: u32) -> i64 {
+    let kind = DquotType::from_bits_retain(place.root_number::<1>(3) as u8);
+    i64::from(timer) << if kind.contains(DquotType::BIGTIME) { 2 } else { 0 }
+}

@@ -1,11 +1,14 @@
 //! Fields of an inode: core, and what its two forks hold.
 
-use super::btree::{ATTR_EXTENT, ATTR_KEY, DATA_EXTENT, DATA_KEY};
+use super::btree::{
+    ATTR_EXTENT, DATA_EXTENT, REFCOUNT, REFCOUNT_KEY, RMAP, RMAP_KEY, ROOT_KEY,
+};
 use super::{Base, Field, Kind, Link, Null, Place, attr, crc, dec, dir, flag, hex, nul, uuid};
 use crate::types::Type;
 use libfs::format::extent::root_max_records;
 use libfs::format::geometry::{Fork, Ino};
-use libfs::format::inode::{CORE_SIZE, Dinode, ForkFormat, mode};
+use libfs::format::btree_block::BtreeKind;
+use libfs::format::inode::{CORE_SIZE, Dinode, ForkFormat, MetafileType, mode};
 
 /// The core of the inode that `place` is in; `None` if the object is too short for one.
 fn core<'a>(place: &Place<'a>) -> Option<&'a Dinode> {
@@ -162,6 +165,10 @@ static DATA: &[Field] = &[
     Field::new("c", Kind::Text(local_size), 0)
         .when(|place| data_is(place, ForkFormat::Local, &[mode::REGULAR])),
     hex("dev", 32, 0).when(|place| format(place, Fork::Data) == Some(ForkFormat::Dev)),
+    Field::new("rtrmapbt", Kind::Group(RMAP_ROOT, 0), 0)
+        .when(|place| is_realtime_tree(place, MetafileType::RtRmap)),
+    Field::new("rtrefcbt", Kind::Group(REFCOUNT_ROOT, 0), 0)
+        .when(|place| is_realtime_tree(place, MetafileType::RtRefcount)),
     Field::new("sfdir3", Kind::Group(dir::SHORT, 0), 0)
         .when(|place| data_is(place, ForkFormat::Local, &[mode::DIR])),
     Field::new("symlink", Kind::Text(local_size), 0)
@@ -195,11 +202,11 @@ fn root_pointer(place: &Place, fork: Fork, index: usize) -> usize {
 
 /// The root of a fork's tree.
 macro_rules! root {
-    ($name:ident, $fork:expr, $key:expr, $type:expr) => {
+    ($name:ident, $fork:expr, $type:expr) => {
         static $name: &[Field] = &[
             dec("level", 16, 0),
             dec("numrecs", 16, 2),
-            Field::new("keys", Kind::Row($key, 8), 4)
+            Field::new("keys", Kind::Row(ROOT_KEY, 8), 4)
                 .many(|place| root_entries(place, $fork))
                 .counted_from_one(),
             dec("ptrs", 64, 0)
@@ -211,5 +218,53 @@ macro_rules! root {
     };
 }
 
-root!(DATA_ROOT, Fork::Data, DATA_KEY, Type::Bmapbtd);
-root!(ATTR_ROOT, Fork::Attr, ATTR_KEY, Type::Bmapbta);
+root!(DATA_ROOT, Fork::Data, Type::Bmapbtd);
+root!(ATTR_ROOT, Fork::Attr, Type::Bmapbta);
+
+/// Whether the inode is the metadata file of this kind with the root of a tree in it.
+fn is_realtime_tree(place: &Place, kind: MetafileType) -> bool {
+    format(place, Fork::Data) == Some(ForkFormat::MetaBtree)
+        && core(place).is_some_and(|core| core.metatype.get() == kind as u16)
+}
+
+/// Pairs, or records of a root without blocks below it, that there is room for in a root.
+fn realtime_root_room(place: &Place, kind: BtreeKind) -> usize {
+    let space = fork_range(place, Fork::Data).len().saturating_sub(4);
+    match place.number::<2>(0) {
+        0 => space / kind.record_len(),
+        _ => space / (kind.key_len() + 8),
+    }
+}
+
+fn realtime_entries(place: &Place, kind: BtreeKind, leaf: bool) -> usize {
+    let is_leaf = place.number::<2>(0) == 0;
+    let count = place.number::<2>(2) as usize;
+    if is_leaf == leaf { count.min(realtime_root_room(place, kind)) } else { 0 }
+}
+
+/// The root of a tree of a realtime group.
+macro_rules! realtime_root {
+    ($name:ident, $kind:expr, $record:expr, $key:expr, $type:expr) => {
+        static $name: &[Field] = &[
+            dec("level", 16, 0),
+            dec("numrecs", 16, 2),
+            Field::new("recs", Kind::Row($record, $kind.record_len()), 4)
+                .many(|place| realtime_entries(place, $kind, true))
+                .counted_from_one(),
+            Field::new("keys", Kind::Row($key, $kind.key_len()), 4)
+                .many(|place| realtime_entries(place, $kind, false))
+                .counted_from_one(),
+            nul("ptrs", 64, 0)
+                .at_func(|place, index| {
+                    let keys = realtime_root_room(place, $kind) * $kind.key_len();
+                    (4 + keys + index * 8) * 8
+                })
+                .many(|place| realtime_entries(place, $kind, false))
+                .counted_from_one()
+                .link(Link::FsBlock($type)),
+        ];
+    };
+}
+
+realtime_root!(RMAP_ROOT, BtreeKind::RtRmap, RMAP, RMAP_KEY, Type::Rtrmapbt);
+realtime_root!(REFCOUNT_ROOT, BtreeKind::RtRefcount, REFCOUNT, REFCOUNT_KEY, Type::Rtrefcntbt);

@@ -12,6 +12,7 @@ pub mod dquot;
 pub mod inode;
 pub mod path;
 pub mod print;
+pub mod realtime;
 pub mod superblock;
 pub mod symlink;
 
@@ -109,6 +110,8 @@ pub enum Null {
     Skipped,
     /// All ones prints as "null", zero as nothing.
     ZeroSkipped,
+    /// Zero prints as nothing.
+    OnlyZeroSkipped,
 }
 
 /// How a number is printed.
@@ -143,6 +146,8 @@ pub enum Kind {
     Seconds,
     /// Nanoseconds of an inode's timestamp.
     Nanos,
+    /// When a soft limit of a quota record becomes hard.
+    QuotaTimer,
     /// Format of a fork.
     Format,
     /// Kind of metadata file.
@@ -158,7 +163,7 @@ impl Kind {
             Kind::Crc => 32,
             Kind::Uuid => 128,
             Kind::Text(_) | Kind::Format => 8,
-            Kind::Seconds | Kind::Nanos => 32,
+            Kind::Seconds | Kind::Nanos | Kind::QuotaTimer => 32,
             Kind::MetaType => 16,
         }
     }
@@ -169,6 +174,8 @@ impl Kind {
 pub enum Link {
     /// Nowhere.
     None,
+    /// Nowhere, although xfs_db knows a type of block; the name it has for the field's type.
+    Unknown(&'static str),
     /// A block of the current allocation group.
     AgBlock(Type),
     /// A block of the filesystem.

@@ -110,7 +110,7 @@ fn value(kind: &Kind, place: &Place, at: usize) -> Option<String> {
             let ones = value == u64::MAX >> (64 - bits);
             match (null, value) {
                 (Null::Skipped, _) if ones => return None,
-                (Null::ZeroSkipped, 0) => return None,
+                (Null::ZeroSkipped | Null::OnlyZeroSkipped, 0) => return None,
                 (Null::Named | Null::ZeroSkipped, _) if ones => "null".into(),
                 _ => number(value, *bits, *base),
             }
@@ -133,6 +133,10 @@ fn value(kind: &Kind, place: &Place, at: usize) -> Option<String> {
         Kind::Text(len) => quoted(place, at, len(&place.at(place.start))),
         Kind::Seconds => local_time(timestamp(place, at).seconds),
         Kind::Nanos => timestamp(place, at).nanos.to_string(),
+        Kind::QuotaTimer => match place.bits(at, 32) as u32 {
+            0 => "0".into(),
+            timer => local_time(super::dquot::seconds(place, timer)),
+        },
         Kind::Format => {
             let format = place.bits(at, 8);
             match format_name(format as u8) {

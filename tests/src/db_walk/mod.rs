@@ -12,6 +12,8 @@ use anyhow::{Context, Result};
 
 use crate::db_pair::Pair;
 
+pub use follow::shape;
+
 /// How much of what is there in numbers is looked at.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
