@@ -1,7 +1,7 @@
 //! Where the cursor was: the stack that `push` and `pop` work on, and the ring of the last
 //! places, which fills by itself.
 
-use crate::session::{BASIC_BLOCK, Cursor, Session};
+use crate::session::{BASIC_BLOCK, Cursor, Session, Source};
 use crate::types::Type;
 use anyhow::{Result, bail};
 use libfs::format::geometry::Ino;
@@ -18,6 +18,8 @@ pub struct Place {
     pub ino: Option<Ino>,
     /// The last directory that was the current inode.
     pub dir_ino: Option<Ino>,
+    /// The cursor is nowhere because what it was to show could not be read.
+    pub lost: bool,
 }
 
 /// One entry of the ring: enough to go there again.
@@ -25,6 +27,8 @@ pub struct Place {
 pub struct Visit {
     /// What was there.
     pub kind: Type,
+    /// The device.
+    pub source: Source,
     /// Disk address of the buffer.
     pub daddr: u64,
     /// Bytes of the buffer.
@@ -90,7 +94,8 @@ impl Session {
     }
 
     fn top(&self) -> Place {
-        Place { cursor: self.cursor.clone(), ino: self.ino, dir_ino: self.dir_ino }
+        let (ino, dir_ino, lost) = (self.ino, self.dir_ino, self.lost);
+        Place { cursor: self.cursor.clone(), ino, dir_ino, lost }
     }
 
     /// Puts a copy of the position on the stack; [`Session::refresh`] reads it anew.
@@ -99,6 +104,7 @@ impl Session {
             self.positions.below.push(self.top());
         }
         self.positions.placed = true;
+        self.lost = false;
     }
 
     /// Reads what is at the cursor again, as a push without a command does.
@@ -108,10 +114,11 @@ impl Session {
     /// An error is returned if the device fails.
     pub fn refresh(&mut self) -> Result<()> {
         let Some(cursor) = &self.cursor else { return Ok(()) };
-        let (kind, daddr, len) = (cursor.kind, cursor.daddr, cursor.buffer.len());
+        let (kind, source, daddr) = (cursor.kind, cursor.source, cursor.daddr);
+        let len = cursor.buffer.len();
         match self.ino {
             Some(ino) if kind == Type::Inode => self.go_inode(ino),
-            _ => self.revisit(kind, daddr, len),
+            _ => self.revisit(source, kind, daddr, len),
         }
     }
 
@@ -120,6 +127,7 @@ impl Session {
         self.positions.placed = !self.positions.below.is_empty();
         let place = self.positions.below.pop().unwrap_or_default();
         (self.cursor, self.ino, self.dir_ino) = (place.cursor, place.ino, place.dir_ino);
+        self.lost = place.lost;
     }
 
     /// Goes to a slot of the ring.
@@ -130,7 +138,7 @@ impl Session {
     pub fn go_visit(&mut self, slot: usize) -> Result<()> {
         let Some(visit) = self.positions.at(slot) else { bail!("invalid entry: {slot}") };
         self.positions.current = slot;
-        self.revisit(visit.kind, visit.daddr, visit.len)
+        self.revisit(visit.source, visit.kind, visit.daddr, visit.len)
     }
 
     /// Goes `forward` or back in the ring, seen from where the cursor is.
@@ -161,17 +169,42 @@ impl Session {
             Some(at) => (at.daddr, at.offset, at.len, at.buffer.len(), at.kind.name()),
             None => (0, 0, 0, 0, "none"),
         };
+        let name = match &place.cursor {
+            Some(at) => at.source.block_name(),
+            None if place.lost => "fsbno?",
+            None => "fsbno",
+        };
         let blocks = buffer / BASIC_BLOCK;
         format!(
-            "\tbyte offset {}, length {len}\n\tbuffer block {daddr} (fsbno {}), {blocks} bb{}\n\
+            "\tbyte offset {}, length {len}\n\tbuffer block {daddr} ({name} {}), {blocks} bb{}\n{}\
              \tinode {}, dir inode {}, type {kind}\n",
             daddr * BASIC_BLOCK as u64 + offset as u64,
             self.geo.daddr_fsblock(daddr),
             if blocks == 1 { "" } else { "s" },
+            place.cursor.as_ref().map(block_map).unwrap_or_default(),
             number(place.ino),
             number(place.dir_ino),
         )
     }
+}
+
+/// The line about a buffer that is not in one piece on the device: disk address and length in
+/// basic blocks of each piece.
+fn block_map(cursor: &Cursor) -> String {
+    let pieces = cursor.scattered.len().max(1);
+    let step = (cursor.buffer.len() / pieces / BASIC_BLOCK) as u64;
+    let mut runs: Vec<(u64, u64)> = Vec::new();
+    for &daddr in &cursor.scattered {
+        match runs.last_mut() {
+            Some((start, len)) if *start + *len == daddr => *len += step,
+            _ => runs.push((daddr, step)),
+        }
+    }
+    if runs.len() < 2 {
+        return String::new();
+    }
+    let runs: Vec<_> = runs.iter().map(|(daddr, len)| format!(" {daddr}:{len}")).collect();
+    format!("\tblock map{}\n", runs.concat())
 }
 
 #[cfg(test)]
@@ -179,7 +212,7 @@ mod tests {
     use super::*;
 
     fn visit(daddr: u64) -> Visit {
-        Visit { kind: Type::Data, daddr, len: 512, ino: None }
+        Visit { kind: Type::Data, source: Source::Data, daddr, len: 512, ino: None }
     }
 
     #[test]

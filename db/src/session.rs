@@ -9,9 +9,9 @@ use libfs::device::{Device, FileDevice};
 use libfs::format::dir::FileType;
 use libfs::format::extent::{self, Extent};
 use libfs::format::geometry::{Fork, FsBlock, Geometry, Ino};
-use libfs::format::inode::{DiFlags2, Dinode, ForkFormat, mode};
+use libfs::format::inode::{DiFlags2, Dinode, ForkFormat, MetafileType, mode};
 use libfs::format::superblock::{self, Dsb};
-use libfs::format::{btree_block, checksum};
+use libfs::format::{btree_block, checksum, inode};
 use libfs::scan::Scanner;
 use std::io::Write;
 use std::path::Path;
@@ -20,11 +20,45 @@ use std::sync::Arc;
 /// Bytes of a basic block, the unit of disk addresses.
 pub const BASIC_BLOCK: usize = 512;
 
+/// A device that the cursor can be on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Source {
+    /// The data device, which may have the log and a realtime section as well.
+    #[default]
+    Data,
+    /// The device of the realtime section.
+    Realtime,
+    /// The device of the log.
+    Log,
+}
+
+impl Source {
+    /// What xfs_db calls the device.
+    pub fn device_name(self) -> &'static str {
+        match self {
+            Source::Data => "datadev",
+            Source::Realtime => "rtdev",
+            Source::Log => "logdev",
+        }
+    }
+
+    /// What xfs_db calls a block of it.
+    pub fn block_name(self) -> &'static str {
+        match self {
+            Source::Data => "fsbno",
+            Source::Realtime => "rtbno",
+            Source::Log => "logbno",
+        }
+    }
+}
+
 /// Where the cursor is and what is there.
 #[derive(Clone)]
 pub struct Cursor {
     /// What the bytes are taken for.
     pub kind: Type,
+    /// The device.
+    pub source: Source,
     /// Disk address of the buffer.
     pub daddr: u64,
     /// The buffer's bytes.
@@ -40,14 +74,23 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// The object's bytes.
+    /// A buffer on the data device that is all one object.
+    fn new(kind: Type, daddr: u64, buffer: Vec<u8>) -> Self {
+        let (source, len) = (Source::Data, buffer.len());
+        let scattered = Vec::new();
+        Cursor { kind, source, daddr, buffer, offset: 0, len, crc_ok: None, scattered }
+    }
+
+    /// The object's bytes; those that the buffer ends before are missing.
     pub fn data(&self) -> &[u8] {
-        self.buffer.get(self.offset..self.offset + self.len).unwrap_or(&[])
+        let end = self.offset.saturating_add(self.len).min(self.buffer.len());
+        self.buffer.get(self.offset..end).unwrap_or(&[])
     }
 
     /// The object's bytes, to be changed.
     pub fn data_mut(&mut self) -> &mut [u8] {
-        self.buffer.get_mut(self.offset..self.offset + self.len).unwrap_or(&mut [])
+        let end = self.offset.saturating_add(self.len).min(self.buffer.len());
+        self.buffer.get_mut(self.offset..end).unwrap_or(&mut [])
     }
 
     /// The bytes of the object that its checksum covers.
@@ -89,6 +132,8 @@ pub struct Session {
     pub ino: Option<Ino>,
     /// The last directory that was the current inode.
     pub dir_ino: Option<Ino>,
+    /// The cursor is nowhere because what it was to show could not be read.
+    pub lost: bool,
     /// Where the cursor was.
     pub positions: Positions,
     /// What the program is to exit with: 1 after a command that scripts can tell failed.
@@ -136,6 +181,7 @@ impl Session {
             agno: 0,
             ino: None,
             dir_ino: None,
+            lost: false,
             positions: Positions::default(),
             exit_status: 0,
             debug: 0,
@@ -223,15 +269,42 @@ impl Session {
         Ok(self.device.write_at(bytes, offset)?)
     }
 
+    /// The device that is meant.
+    ///
+    /// # Errors
+    ///
+    /// An error is returned if the program was not told of it.
+    pub fn device_of(&self, source: Source) -> Result<&FileDevice> {
+        match source {
+            Source::Data => Ok(&self.device),
+            Source::Realtime => self.realtime.as_ref().context("no realtime device specified"),
+            Source::Log => self.log_device.as_ref().context("no external log specified"),
+        }
+    }
+
     /// Reads `len` bytes at a disk address.
     ///
     /// # Errors
     ///
     /// An error is returned if the device fails or ends before.
     pub fn read(&self, daddr: u64, len: usize) -> Result<Vec<u8>> {
-        let mut bytes = vec![0; len];
+        self.read_from(Source::Data, daddr, len)
+    }
+
+    /// Reads `len` bytes at a disk address of a device.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::read`].
+    pub fn read_from(&self, source: Source, daddr: u64, len: usize) -> Result<Vec<u8>> {
+        let device = self.device_of(source)?;
         let offset = daddr.checked_mul(BASIC_BLOCK as u64).context("address is too large")?;
-        self.device.read_at(&mut bytes, offset)?;
+        let there = device.size().saturating_sub(offset);
+        if there < len as u64 {
+            bail!("error - read only {there} of {len} bytes");
+        }
+        let mut bytes = vec![0; len];
+        device.read_at(&mut bytes, offset)?;
         Ok(bytes)
     }
 
@@ -241,49 +314,47 @@ impl Session {
     ///
     /// As [`Session::read`].
     pub fn go(&mut self, kind: Type, daddr: u64, len: usize) -> Result<()> {
-        self.revisit(kind, daddr, len)?;
-        self.note_visit();
-        Ok(())
+        self.go_on(Source::Data, kind, daddr, len)
     }
 
-    /// The same, unnoticed by the ring.
+    /// The same on another device.
     ///
     /// # Errors
     ///
     /// As [`Session::read`].
-    pub fn revisit(&mut self, kind: Type, daddr: u64, len: usize) -> Result<()> {
-        if let Some(buffer) = self.read_or_lose(daddr, len) {
-            self.set(Cursor {
-                kind,
-                daddr,
-                buffer,
-                offset: 0,
-                len,
-                crc_ok: None,
-                scattered: Vec::new(),
-            });
+    pub fn go_on(&mut self, source: Source, kind: Type, daddr: u64, len: usize) -> Result<()> {
+        self.revisit(source, kind, daddr, len)?;
+        self.note_visit();
+        Ok(())
+    }
+
+    /// The same, unnoticed by the ring. If it cannot be read, the cursor is nowhere, as if the
+    /// program had just started.
+    ///
+    /// # Errors
+    ///
+    /// An error is returned if the program was not told of the device.
+    pub fn revisit(&mut self, source: Source, kind: Type, daddr: u64, len: usize) -> Result<()> {
+        self.device_of(source)?;
+        match self.read_from(source, daddr, len) {
+            Ok(buffer) => self.set(Cursor { source, ..Cursor::new(kind, daddr, buffer) }),
+            Err(error) => self.lose(&error),
         }
         Ok(())
     }
 
-    /// Reads for the cursor. If that fails, the reason goes to standard error, and the cursor is
-    /// nowhere, as if the program had just started.
-    fn read_or_lose(&mut self, daddr: u64, len: usize) -> Option<Vec<u8>> {
-        match self.read(daddr, len) {
-            Ok(buffer) => Some(buffer),
-            Err(error) => {
-                eprintln!("{}: {error:#}", self.program);
-                (self.cursor, self.ino, self.dir_ino) = (None, None, None);
-                None
-            }
-        }
+    /// Says on standard error why the cursor is nowhere now.
+    fn lose(&mut self, error: &anyhow::Error) {
+        eprintln!("{}: {error:#}", self.program);
+        (self.cursor, self.ino, self.dir_ino, self.lost) = (None, None, None, true);
     }
 
     /// Puts where the cursor is into the ring.
     pub fn note_visit(&mut self) {
         if let Some(cursor) = &self.cursor {
-            let (kind, daddr, len) = (cursor.kind, cursor.daddr, cursor.buffer.len());
-            self.positions.visit(Visit { kind, daddr, len, ino: self.ino });
+            let (kind, source, daddr) = (cursor.kind, cursor.source, cursor.daddr);
+            let len = cursor.buffer.len();
+            self.positions.visit(Visit { kind, source, daddr, len, ino: self.ino });
         }
     }
 
@@ -297,30 +368,65 @@ impl Session {
         self.go(kind, self.geo.fsblock_daddr(block), len as usize)
     }
 
+    /// Says that the current inode has a wrong checksum, if it has, as often as xfs_db 7.2 reads
+    /// it again on its way.
+    pub fn complain_of_inode(&mut self) {
+        let Ok((_, bytes)) = self.current_inode() else { return };
+        if let (Some(ino), false) = (self.ino, checksum::verify(&bytes, inode::CRC_OFFSET)) {
+            self.show(&format!("Metadata CRC error detected for ino {ino}\n"));
+        }
+    }
+
     /// Puts the current inode into the ring, as often as xfs_db 7.2 passes it on its way to a
     /// block of the file.
     pub fn note_inode(&mut self, times: usize) {
         let Some(ino) = self.ino else { return };
         let (daddr, len, _) = self.geo.inode_buffer(ino, None);
         for _ in 0..times {
-            self.positions.visit(Visit { kind: Type::Inode, daddr, len, ino: self.ino });
+            self.complain_of_inode();
+            let (kind, source) = (Type::Inode, Source::Data);
+            self.positions.visit(Visit { kind, source, daddr, len, ino: self.ino });
         }
     }
 
-    /// Takes what is at the cursor for another type.
+    /// Takes what is at the cursor for another type, whose objects may be larger or smaller.
     ///
     /// # Errors
     ///
-    /// An error is returned if the cursor is nowhere.
+    /// An error is returned if the cursor is nowhere, or more bytes cannot be read.
     pub fn set_type(&mut self, kind: Type) -> Result<()> {
-        let mut cursor = self.cursor.take().context("no current object")?;
+        let mut cursor = self.cursor.clone().context("no current object")?;
+        let size = kind.size(&self.geo).map(|size| size as usize);
+        if kind == Type::Inode && cursor.kind != Type::Inode {
+            return self.set_inode_here(cursor.daddr * BASIC_BLOCK as u64 + cursor.offset as u64);
+        }
+        if let Some(size) = size.filter(|&size| size != cursor.len && kind != Type::Inode) {
+            let len = size.next_multiple_of(BASIC_BLOCK);
+            cursor.buffer = self.read_from(cursor.source, cursor.daddr, len)?;
+            cursor.len = size;
+            cursor.scattered.clear();
+        }
+        let same = cursor.kind == kind && kind == Type::Inode;
         cursor.kind = kind;
+        if same {
+            return Ok(());
+        }
         self.set(cursor);
         Ok(())
     }
 
+    /// Makes the inode at a byte address the current one.
+    fn set_inode_here(&mut self, byte: u64) -> Result<()> {
+        let block = self.geo.daddr_fsblock(byte / BASIC_BLOCK as u64);
+        let (agno, agbno) = self.geo.fsblock_parts(block);
+        let inside = byte % u64::from(self.geo.block_size) / u64::from(self.geo.inode.size);
+        let first = u64::from(agbno) * u64::from(self.geo.inode.per_block);
+        let agino = u32::try_from(first + inside).context("no inode can be here")?;
+        self.go_inode(self.geo.ino(agno, agino))
+    }
+
     /// Puts the cursor there, after looking at the checksum; a wrong one is only reported.
-    fn set(&mut self, mut cursor: Cursor) {
+    pub fn set(&mut self, mut cursor: Cursor) {
         let data = cursor.data();
         let checked = cursor.kind.crc_offset(data);
         let inode_size = self.geo.inode.size as usize;
@@ -344,6 +450,7 @@ impl Session {
             _ => {}
         }
         self.cursor = Some(cursor);
+        self.lost = false;
         self.positions.place();
     }
 
@@ -363,16 +470,7 @@ impl Session {
         self.agno = agno;
         self.ino = Some(ino);
         let len = self.geo.inode.size as usize;
-        let cursor = Cursor {
-            kind: Type::Inode,
-            daddr,
-            buffer,
-            offset,
-            len,
-            crc_ok: None,
-            scattered: Vec::new(),
-        };
-        self.set(cursor);
+        self.set(Cursor { offset, len, ..Cursor::new(Type::Inode, daddr, buffer) });
         self.note_visit();
         let is_dir = self.current_inode().is_ok_and(|(core, _)| core.file_type() == mode::DIR);
         if is_dir {
@@ -414,15 +512,19 @@ impl Session {
     /// An error is returned if there is no current inode, or it has no blocks.
     pub fn file_type(&self) -> Result<Type> {
         let (core, _) = self.current_inode()?;
-        // Quota inodes are named by the superblock, or are metadata files of types 2 to 4.
-        let quota = self.geo.internal_inodes[2..].contains(&self.ino.unwrap_or(Ino::NULL))
-            || core.di_flags2().contains(DiFlags2::METADATA)
-                && (2..=4).contains(&core.metatype.get());
+        let ino = self.ino.unwrap_or(Ino::NULL);
         match FileType::from_mode(core.mode.get()) {
             FileType::Directory => Ok(Type::Dir3),
             FileType::Symlink => Ok(Type::Symlink),
-            FileType::Regular if quota => Ok(Type::Dqblk),
-            FileType::Regular => Ok(Type::Data),
+            FileType::Regular if core.di_flags2().contains(DiFlags2::METADATA) => {
+                Ok(metafile_type(core.metatype.get()))
+            }
+            FileType::Regular => Ok(match self.geo.internal_inodes {
+                [bitmap, ..] if bitmap == ino => Type::Rtbitmap,
+                [_, summary, ..] if summary == ino => Type::Rtsummary,
+                [_, _, quotas @ ..] if quotas.contains(&ino) => Type::Dqblk,
+                _ => Type::Data,
+            }),
             _ => bail!("no type for file data"),
         }
     }
@@ -507,34 +609,93 @@ impl Session {
         block: u64,
         unmapped: &str,
     ) -> Result<()> {
+        let cursor = self.file_block(fork, kind, block, unmapped)?;
+        self.set(cursor);
+        self.note_visit();
+        Ok(())
+    }
+
+    /// Reads file block `block` of a fork of the current inode.
+    ///
+    /// # Errors
+    ///
+    /// An error with the text `unmapped` is returned if no block is there.
+    pub fn file_block(
+        &mut self,
+        fork: Fork,
+        kind: Type,
+        block: u64,
+        unmapped: &str,
+    ) -> Result<Cursor> {
         let extents = self.mapping(fork)?.extents;
         self.note_inode(2);
-        let find = |block: u64| {
-            let within = |e: &&Extent| e.offset <= block && block < e.end();
-            let extent = extents.iter().find(within)?;
-            Some(FsBlock(extent.start.0 + (block - extent.offset)))
+        let within = |block: u64| extents.iter().find(|e| e.offset <= block && block < e.end());
+        let found = |block: u64| {
+            within(block).map(|extent| FsBlock(extent.start.0 + (block - extent.offset)))
         };
-        let Some(first) = find(block) else { bail!("{unmapped}") };
+        let Some(first) = found(block) else { bail!("{unmapped}") };
         let blocks = if kind == Type::Dir3 { u64::from(self.geo.dir.fs_blocks) } else { 1 };
-        // The blocks of a directory block may lie apart.
+        // What follows the only mapping there is taken for its continuation.
+        let single = (1..blocks).all(|step| match within(block + step) {
+            Some(next) => within(block) == Some(next),
+            None => true,
+        });
         let (mut buffer, mut scattered) = (Vec::new(), Vec::new());
         for step in 0..blocks {
-            let Some(part) = find(block + step) else { bail!("{unmapped}") };
+            let next = if single { Some(FsBlock(first.0 + step)) } else { found(block + step) };
+            let Some(part) = next else { bail!("{unmapped}") };
             let daddr = self.geo.fsblock_daddr(part);
             scattered.push(daddr);
             buffer.extend(self.read(daddr, self.geo.block_size as usize)?);
         }
         let daddr = self.geo.fsblock_daddr(first);
-        let len = buffer.len();
-        self.set(Cursor { kind, daddr, buffer, offset: 0, len, crc_ok: None, scattered });
-        self.note_visit();
-        Ok(())
+        Ok(Cursor { scattered, ..Cursor::new(kind, daddr, buffer) })
+    }
+
+    /// Moves the cursor to a block of the current inode, a file in the realtime section.
+    ///
+    /// # Errors
+    ///
+    /// An error with the text `unmapped` is returned if no block is there.
+    pub fn go_realtime_file_block(&mut self, block: u64, unmapped: &str) -> Result<()> {
+        let extents = self.mapping(Fork::Data)?.extents;
+        self.note_inode(2);
+        let within = extents.iter().find(|e| e.offset <= block && block < e.end());
+        let Some(extent) = within else { bail!("{unmapped}") };
+        self.go_realtime_block(Type::Data, extent.start.0 + (block - extent.offset))
+    }
+
+    /// Where the realtime section is.
+    pub fn realtime_source(&self) -> Source {
+        if self.geo.realtime.is_internal() { Source::Data } else { Source::Realtime }
+    }
+
+    /// Moves the cursor to a realtime block.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::read`].
+    pub fn go_realtime_block(&mut self, kind: Type, block: u64) -> Result<()> {
+        let daddr = self.geo.rt_block_daddr(block);
+        self.go_on(self.realtime_source(), kind, daddr, self.geo.block_size as usize)
     }
 
     /// The object at the cursor, for fields to look at.
     pub fn place(&self) -> Option<Place<'_>> {
         let cursor = self.cursor.as_ref()?;
         Some(Place { data: cursor.data(), geo: &self.geo, crc_ok: cursor.crc_ok, start: 0 })
+    }
+}
+
+/// What the blocks of a metadata file of this kind hold.
+fn metafile_type(number: u16) -> Type {
+    match MetafileType::from_disk(number) {
+        Some(MetafileType::UserQuota | MetafileType::GroupQuota | MetafileType::ProjectQuota) => {
+            Type::Dqblk
+        }
+        Some(MetafileType::RtBitmap) => Type::Rgbitmap,
+        Some(MetafileType::RtSummary) => Type::Rgsummary,
+        _ => Type::Data,
     }
 }
 

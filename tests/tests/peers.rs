@@ -33,14 +33,14 @@ mod cow_unshare;
 mod crash_enumeration;
 #[path = "peers/db_look.rs"]
 mod db_look;
+#[path = "peers/db_print.rs"]
+mod db_print;
 #[path = "peers/db_scan.rs"]
 mod db_scan;
 #[path = "peers/db_structure.rs"]
 mod db_structure;
 #[path = "peers/db_write.rs"]
 mod db_write;
-#[path = "peers/db_print.rs"]
-mod db_print;
 #[path = "peers/device_errors.rs"]
 mod device_errors;
 #[path = "peers/differential.rs"]

@@ -67,8 +67,15 @@ fn follow(session: &mut Session, path: &str) -> Result<()> {
         Link::Unknown(kind) => bail!("no addr function for field {name} (type {kind})"),
         Link::Inode | Link::AgInode if null => bail!("null inode number, cannot set new addr"),
         // Block 0 is never behind another.
-        Link::DirBlock if null || value == 0 => bail!("null directory block number, cannot set new addr"),
-        Link::AttrBlock if null || value == 0 => bail!("null attribute block number, cannot set new addr"),
+        Link::DirBlock if null || value == 0 => {
+            bail!("null directory block number, cannot set new addr")
+        }
+        Link::AttrBlock if null => {
+            bail!("null attribute block number, cannot set new addr")
+        }
+        Link::AttrSibling if null || value == 0 => {
+            bail!("null attribute block number, cannot set new addr")
+        }
         _ if null => bail!("null block number, cannot set new addr"),
         _ => go(session, link, value),
     }
@@ -112,7 +119,7 @@ fn go(session: &mut Session, link: Link, value: u64) -> Result<()> {
         Link::DirBlock => {
             session.go_file_block(Fork::Data, Type::Dir3, value, "directory block is unmapped")
         }
-        Link::AttrBlock => {
+        Link::AttrBlock | Link::AttrSibling => {
             session.go_file_block(Fork::Attr, Type::Attr3, value, "attribute block is unmapped")
         }
         Link::AgInode => session.go_inode(session.geo.ino(session.agno, value as u32)),

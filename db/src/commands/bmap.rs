@@ -3,8 +3,8 @@
 use super::{Command, number};
 use crate::session::Session;
 use anyhow::{Context, Result, bail};
-use libfs::format::geometry::{Fork, FsBlock};
-use libfs::format::inode::ForkFormat;
+use libfs::format::geometry::{Fork, FsBlock, Geometry};
+use libfs::format::inode::{DiFlags, ForkFormat};
 use std::fmt::Write;
 
 /// The command.
@@ -36,6 +36,7 @@ struct Request {
 fn run(session: &mut Session, args: &[&str]) -> Result<String> {
     session.ino.context("no current inode")?;
     let request = parse(args)?;
+    session.complain_of_inode();
     let mut out = String::new();
     let start = request.numbers.first().copied().unwrap_or(0);
     let len = request.numbers.get(1).copied().unwrap_or(if request.numbers.is_empty() {
@@ -61,16 +62,27 @@ fn run(session: &mut Session, args: &[&str]) -> Result<String> {
                 continue;
             }
             let block = FsBlock(extent.start.0 + (low - extent.offset));
-            let (agno, agbno) = session.geo.fsblock_parts(block);
+            let realtime = fork == Fork::Data && core.di_flags().contains(DiFlags::REALTIME);
             let _ = writeln!(
                 out,
-                "{name} offset {low} startblock {block} ({agno}/{agbno}) count {} flag {}",
+                "{name} offset {low} startblock {block} {}count {} flag {}",
+                group_and_block(&session.geo, block, realtime),
                 high - low,
                 u8::from(extent.unwritten)
             );
         }
     }
     Ok(out)
+}
+
+/// The group of a block and where it is in the group; without groups nothing.
+fn group_and_block(geo: &Geometry, block: FsBlock, realtime: bool) -> String {
+    let (group, inside) = match realtime {
+        false => geo.fsblock_parts(block),
+        true if geo.realtime.has_groups => geo.rt_block_parts(block.0),
+        true => return String::new(),
+    };
+    format!("({group}/{inside}) ")
 }
 
 fn is_indexable(format: Option<ForkFormat>) -> bool {

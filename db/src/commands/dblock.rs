@@ -4,6 +4,7 @@ use super::{Command, number};
 use crate::session::Session;
 use anyhow::{Context, Result};
 use libfs::format::geometry::Fork;
+use libfs::format::inode::DiFlags;
 
 /// The command.
 pub const COMMAND: Command = Command {
@@ -26,6 +27,12 @@ fn run(session: &mut Session, args: &[&str]) -> Result<String> {
     session.ino.context("no current inode")?;
     let block = number(text).with_context(|| format!("bad block number {text}"))?;
     let kind = session.file_type()?;
-    session.go_file_block(Fork::Data, kind, block, "file data block is unmapped")?;
+    let unmapped = "file data block is unmapped";
+    let (core, _) = session.current_inode()?;
+    if core.di_flags().contains(DiFlags::REALTIME) {
+        session.go_realtime_file_block(block, unmapped)?;
+    } else {
+        session.go_file_block(Fork::Data, kind, block, unmapped)?;
+    }
     Ok(String::new())
 }

@@ -1,7 +1,7 @@
 //! `fsblock`: move to a filesystem block.
 
 use super::{Command, number};
-use crate::session::Session;
+use crate::session::{Session, Source};
 use crate::types::Type;
 use anyhow::{Context, Result};
 use libfs::format::geometry::FsBlock;
@@ -24,7 +24,8 @@ group in the lower `agblklog` bits. Without an argument, tells the current one.
 
 fn run(session: &mut Session, args: &[&str]) -> Result<String> {
     let Some(text) = args.first() else {
-        let cursor = session.cursor.as_ref().context("cursor does not point to data device")?;
+        let cursor = session.cursor.as_ref().filter(|cursor| cursor.source == Source::Data);
+        let cursor = cursor.context("cursor does not point to data device")?;
         let block = session.geo.daddr_fsblock(cursor.daddr);
         return Ok(format!("current fsblock is {block}\n"));
     };

@@ -18,6 +18,7 @@ mod crc;
 mod daddr;
 mod dblock;
 mod debug;
+mod dquot;
 mod dump_iunlinked;
 mod echo;
 mod forward;
@@ -34,6 +35,7 @@ mod iunlink;
 mod label;
 mod link;
 mod log;
+mod logblock;
 mod logformat;
 mod logres;
 mod ls;
@@ -46,6 +48,9 @@ mod push;
 mod quit;
 mod rdump;
 mod ring;
+mod rtblock;
+mod rtextent;
+mod rtsb;
 mod sb;
 mod source;
 mod stack;
@@ -103,6 +108,7 @@ pub static COMMANDS: &[Command] = &[
     daddr::COMMAND,
     dblock::COMMAND,
     debug::COMMAND,
+    dquot::COMMAND,
     dump_iunlinked::COMMAND,
     echo::COMMAND,
     forward::COMMAND,
@@ -119,6 +125,7 @@ pub static COMMANDS: &[Command] = &[
     label::COMMAND,
     link::COMMAND,
     log::COMMAND,
+    logblock::COMMAND,
     logformat::COMMAND,
     logres::COMMAND,
     ls::COMMAND,
@@ -131,6 +138,9 @@ pub static COMMANDS: &[Command] = &[
     quit::COMMAND,
     rdump::COMMAND,
     ring::COMMAND,
+    rtblock::COMMAND,
+    rtextent::COMMAND,
+    rtsb::COMMAND,
     sb::COMMAND,
     source::COMMAND,
     stack::COMMAND,

@@ -100,8 +100,8 @@ static BLOCK_INFO: &[Field] = &[
 ];
 
 static SIBLINGS: &[Field] = &[
-    dec("forw", 32, 0).link(Link::AttrBlock),
-    dec("back", 32, 4).link(Link::AttrBlock),
+    dec("forw", 32, 0).link(Link::AttrSibling),
+    dec("back", 32, 4).link(Link::AttrSibling),
     hex("magic", 16, 8),
 ];
 
@@ -122,7 +122,8 @@ static NODE_HEADER: &[Field] = &[
     dec("level", 16, 58),
 ];
 
-static NODE_ENTRY: &[Field] = &[hex("hashval", 32, 0), dec("before", 32, 4).link(Link::AttrBlock)];
+static NODE_ENTRY: &[Field] =
+    &[hex("hashval", 32, 0), dec("before", 32, 4).link(Link::AttrSibling)];
 
 static REMOTE_HEADER: &[Field] = &[
     hex("magic", 32, 0),
@@ -168,7 +169,7 @@ fn is_parent(place: &Place) -> bool {
 }
 
 static NAME_VALUE: &[Field] = &[
-    hex("valueblk", 32, 0).when(is_elsewhere).link(Link::AttrBlock),
+    hex("valueblk", 32, 0).when(is_elsewhere),
     dec("valuelen", 16, 0).when(is_local),
     dec("valuelen", 32, 4).when(is_elsewhere),
     dec("namelen", 8, 2).when(is_local),

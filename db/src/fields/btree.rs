@@ -108,7 +108,7 @@ const HIGH_OFFSET: [Field; 4] =
     rmap_offset!("offset_hi", "extentflag_hi", "attrfork_hi", "bmbtblock_hi", 32);
 
 /// Reverse mapping.
-pub static RMAP: &[Field] = &[
+static RMAP: &[Field] = &[
     ag_block("startblock", 0),
     dec("blockcount", 32, 4),
     owner("owner", 8),
@@ -119,7 +119,7 @@ pub static RMAP: &[Field] = &[
 ];
 
 /// Key of reverse mappings.
-pub static RMAP_KEY: &[Field] = &[
+static RMAP_KEY: &[Field] = &[
     ag_block("startblock", 0),
     owner("owner", 4),
     LOW_OFFSET[0],
@@ -134,12 +134,42 @@ pub static RMAP_KEY: &[Field] = &[
     HIGH_OFFSET[3],
 ];
 
+/// A block of a realtime group, which xfs_db does not go to.
+const fn group_block(name: &'static str, at: usize) -> Field {
+    nul(name, 32, at).link(Link::Unknown("rgblock"))
+}
+
+/// Reverse mapping in a realtime group.
+pub static RTRMAP: &[Field] = &[
+    group_block("startblock", 0),
+    dec("blockcount", 32, 4),
+    owner("owner", 8),
+    RECORD_OFFSET[0],
+    RECORD_OFFSET[1],
+    RECORD_OFFSET[2],
+    RECORD_OFFSET[3],
+];
+
+/// Key of reverse mappings in a realtime group.
+pub static RTRMAP_KEY: &[Field] = &[
+    group_block("startblock", 0),
+    owner("owner", 4),
+    LOW_OFFSET[0],
+    LOW_OFFSET[2],
+    LOW_OFFSET[3],
+    group_block("startblock_hi", 20),
+    owner("owner_hi", 24),
+    HIGH_OFFSET[0],
+    HIGH_OFFSET[2],
+    HIGH_OFFSET[3],
+];
+
 const fn refcount_start(name: &'static str) -> Field {
     nul(name, 31, 0).at_bit(1).link(Link::AgBlock(Type::Data))
 }
 
 /// Reference count.
-pub static REFCOUNT: &[Field] = &[
+static REFCOUNT: &[Field] = &[
     refcount_start("startblock"),
     dec("blockcount", 32, 4),
     dec("refcount", 32, 8).link(Link::Unknown("uint32d")),
@@ -147,8 +177,24 @@ pub static REFCOUNT: &[Field] = &[
 ];
 
 /// Key of reference counts.
-pub static REFCOUNT_KEY: &[Field] =
+static REFCOUNT_KEY: &[Field] =
     &[refcount_start("startblock"), dec("cowflag", 1, 0).link(Link::Unknown("ccowflag"))];
+
+const fn group_refcount_start(name: &'static str) -> Field {
+    nul(name, 31, 0).at_bit(1).link(Link::Unknown("crgblock"))
+}
+
+/// Reference count in a realtime group.
+pub static RTREFCOUNT: &[Field] = &[
+    group_refcount_start("startblock"),
+    dec("blockcount", 32, 4),
+    dec("refcount", 32, 8).link(Link::Unknown("uint32d")),
+    dec("cowflag", 1, 0).link(Link::Unknown("ccowflag")),
+];
+
+/// Key of reference counts in a realtime group.
+pub static RTREFCOUNT_KEY: &[Field] =
+    &[group_refcount_start("startblock"), dec("cowflag", 1, 0).link(Link::Unknown("ccowflag"))];
 
 /// Bits of an extent record.
 macro_rules! extent_record {
@@ -176,7 +222,7 @@ pub static ATTR_KEY: &[Field] = &[dec("startoff", 64, 0).link(Link::AttrBlock)];
 
 /// The fields of one kind of block with 64-bit pointers.
 macro_rules! long_form {
-    ($name:ident, $kind:expr, $type:expr, $record:expr, $key:expr) => {
+    ($name:ident, $kind:expr, $type:expr, $record:expr, $key:expr, $itself:expr) => {
         /// Fields of a block of this tree.
         pub static $name: &[Field] = &[
             hex("magic", 32, 0),
@@ -184,7 +230,7 @@ macro_rules! long_form {
             dec("numrecs", 16, 6),
             nul("leftsib", 64, 8).link(Link::FsBlock($type)),
             nul("rightsib", 64, 16).link(Link::FsBlock($type)),
-            nul("bno", 64, 24).link(Link::FsBlock(Type::Bmapbtd)),
+            nul("bno", 64, 24).link(Link::FsBlock($itself)),
             hex("lsn", 64, 32),
             uuid("uuid", 40),
             nul("owner", 64, 56),
@@ -204,7 +250,14 @@ macro_rules! long_form {
     };
 }
 
-long_form!(BMAPBTD, BtreeKind::Bmap, Type::Bmapbtd, DATA_EXTENT, DATA_KEY);
-long_form!(BMAPBTA, BtreeKind::Bmap, Type::Bmapbta, ATTR_EXTENT, ATTR_KEY);
-long_form!(RTRMAPBT, BtreeKind::RtRmap, Type::Rtrmapbt, RMAP, RMAP_KEY);
-long_form!(RTREFCNTBT, BtreeKind::RtRefcount, Type::Rtrefcntbt, REFCOUNT, REFCOUNT_KEY);
+long_form!(BMAPBTD, BtreeKind::Bmap, Type::Bmapbtd, DATA_EXTENT, DATA_KEY, Type::Bmapbtd);
+long_form!(BMAPBTA, BtreeKind::Bmap, Type::Bmapbta, ATTR_EXTENT, ATTR_KEY, Type::Bmapbtd);
+long_form!(RTRMAPBT, BtreeKind::RtRmap, Type::Rtrmapbt, RTRMAP, RTRMAP_KEY, Type::Rtrmapbt);
+long_form!(
+    RTREFCNTBT,
+    BtreeKind::RtRefcount,
+    Type::Rtrefcntbt,
+    RTREFCOUNT,
+    RTREFCOUNT_KEY,
+    Type::Rtrefcntbt
+);

@@ -117,10 +117,12 @@ pub static FIELDS: &[Field] = &[
     Field::new("nbtree", Kind::Row(NODE_ENTRY, 8), HEADER)
         .many(|place| if is_node(place) { node_count(place) } else { 0 }),
     Field::new("fhdr", Kind::Group(FREE_HEADER, 0), 0).when(is_free),
-    Field::new("fbests", Kind::Number(16, Base::Hex, Null::OnlyZeroSkipped), HEADER).many(|place| {
-        let room = place.data.len().saturating_sub(HEADER) / 2;
-        if is_free(place) { (place.root_number::<4>(52) as usize).min(room) } else { 0 }
-    }),
+    Field::new("fbests", Kind::Number(16, Base::Hex, Null::OnlyZeroSkipped), HEADER).many(
+        |place| {
+            let room = place.data.len().saturating_sub(HEADER) / 2;
+            if is_free(place) { (place.root_number::<4>(52) as usize).min(room) } else { 0 }
+        },
+    ),
 ];
 
 /// Entries of an inner block of a hash-ordered tree.

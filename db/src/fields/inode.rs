@@ -1,13 +1,13 @@
 //! Fields of an inode: core, and what its two forks hold.
 
 use super::btree::{
-    ATTR_EXTENT, DATA_EXTENT, REFCOUNT, REFCOUNT_KEY, RMAP, RMAP_KEY, ROOT_KEY,
+    ATTR_EXTENT, DATA_EXTENT, ROOT_KEY, RTREFCOUNT, RTREFCOUNT_KEY, RTRMAP, RTRMAP_KEY,
 };
 use super::{Base, Field, Kind, Link, Null, Place, attr, crc, dec, dir, flag, hex, nul, uuid};
 use crate::types::Type;
+use libfs::format::btree_block::BtreeKind;
 use libfs::format::extent::root_max_records;
 use libfs::format::geometry::{Fork, Ino};
-use libfs::format::btree_block::BtreeKind;
 use libfs::format::inode::{CORE_SIZE, Dinode, ForkFormat, MetafileType, mode};
 
 /// The core of the inode that `place` is in; `None` if the object is too short for one.
@@ -224,7 +224,7 @@ root!(ATTR_ROOT, Fork::Attr, Type::Bmapbta);
 /// Whether the inode is the metadata file of this kind with the root of a tree in it.
 fn is_realtime_tree(place: &Place, kind: MetafileType) -> bool {
     format(place, Fork::Data) == Some(ForkFormat::MetaBtree)
-        && core(place).is_some_and(|core| core.metatype.get() == kind as u16)
+        && core(place).is_some_and(|core| core.metatype.get() == kind.to_disk())
 }
 
 /// Pairs, or records of a root without blocks below it, that there is room for in a root.
@@ -232,6 +232,8 @@ fn realtime_root_room(place: &Place, kind: BtreeKind) -> usize {
     let space = fork_range(place, Fork::Data).len().saturating_sub(4);
     match place.number::<2>(0) {
         0 => space / kind.record_len(),
+        // Linux reckons with two keys for each pointer, which only reverse mappings have.
+        _ if kind == BtreeKind::RtRefcount => space / (2 * kind.key_len() + 8),
         _ => space / (kind.key_len() + 8),
     }
 }
@@ -266,5 +268,5 @@ macro_rules! realtime_root {
     };
 }
 
-realtime_root!(RMAP_ROOT, BtreeKind::RtRmap, RMAP, RMAP_KEY, Type::Rtrmapbt);
-realtime_root!(REFCOUNT_ROOT, BtreeKind::RtRefcount, REFCOUNT, REFCOUNT_KEY, Type::Rtrefcntbt);
+realtime_root!(RMAP_ROOT, BtreeKind::RtRmap, RTRMAP, RTRMAP_KEY, Type::Rtrmapbt);
+realtime_root!(REFCOUNT_ROOT, BtreeKind::RtRefcount, RTREFCOUNT, RTREFCOUNT_KEY, Type::Rtrefcntbt);

@@ -184,10 +184,12 @@ pub enum Link {
     FileData,
     /// A block of the filesystem that belongs to the current inode's data fork.
     FileFsBlock,
-    /// A block of the current directory, by file block.
+    /// A block of the current directory beside or below another one, by file block: never 0.
     DirBlock,
     /// A block of the current inode's attribute fork.
     AttrBlock,
+    /// The same, beside or below another block: never 0.
+    AttrSibling,
     /// An inode of the current allocation group.
     AgInode,
     /// An inode.

@@ -24,20 +24,20 @@ fn words(place: &Place) -> usize {
 pub static RGBITMAP: &[Field] = &[
     hex("magicnum", 32, 0),
     crc("crc", 4),
-    nul("owner", 64, 8).link(Link::Inode),
+    nul("owner", 64, 8),
     nul("bno", 64, 16).link(Link::FsBlock(Type::Bmapbtd)),
     hex("lsn", 64, 24),
     uuid("uuid", 32),
-    hex("rtwords", 32, HEADER).many(words),
+    hex("rtwords", 32, HEADER).many(words).link(Link::Unknown("rtword")),
 ];
 
 /// A block of a summary.
 pub static RGSUMMARY: &[Field] = &[
     hex("magicnum", 32, 0),
     crc("crc", 4),
-    nul("owner", 64, 8).link(Link::Inode),
+    nul("owner", 64, 8),
     nul("bno", 64, 16).link(Link::FsBlock(Type::Bmapbtd)),
     hex("lsn", 64, 24),
     uuid("uuid", 32),
-    dec("suminfo", 32, HEADER).many(words),
+    dec("suminfo", 32, HEADER).many(words).link(Link::Unknown("suminfo")),
 ];

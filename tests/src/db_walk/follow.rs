@@ -86,7 +86,9 @@ impl Follow {
 
     /// The roots of trees that a header names.
     fn roots(&self, seen: &Seen, roots: &[(&str, &'static str)]) -> Vec<Object> {
-        let present = roots.iter().filter(|(name, _)| value(&seen.text, name).is_some());
+        // Block 0 is the root of no tree: the filesystem has none of this kind.
+        let root = |name| value(&seen.text, name).filter(|&block| block != 0);
+        let present = roots.iter().filter(|(name, _)| root(name).is_some());
         let object = present.map(|(name, kind)| {
             let go = [seen.object.go[0].as_str(), &format!("addr {name}")];
             Object::new(&go, kind, seen.object.agno)
@@ -114,7 +116,9 @@ impl Follow {
         let agno = seen.object.agno;
         let first = rows(&seen.text, "recs");
         let all = first.into_iter().flat_map(|start| start..start + 64);
-        all.filter(|agino| agino % self.step == 0).map(|agino| self.inode(agno, agino)).collect()
+        all.filter(|agino| scattered(*agino) % self.step == 0)
+            .map(|agino| self.inode(agno, agino))
+            .collect()
     }
 
     fn inode(&self, agno: u64, agino: u64) -> Object {
@@ -136,9 +140,13 @@ impl Follow {
             next.extend(self.blocks(elements(text, path), &from));
         }
         let mode = value(text, "core.mode").unwrap_or(0);
-        let content = match mode & 0o170000 {
-            0o040000 => "directory",
-            0o120000 => "link",
+        let metadata = value(text, "core.metatype");
+        let content = match (mode & 0o170000, metadata) {
+            (0o040000, _) => "directory",
+            (0o120000, _) => "link",
+            (_, Some(2..=4)) => "quota",
+            (_, Some(5)) => "bitmap",
+            (_, Some(6)) => "summary",
             _ => "file",
         };
         for (word, command, limit) in [
@@ -153,6 +161,9 @@ impl Follow {
                     ("ablock", _) => "attr3",
                     (_, "directory") => "dir3",
                     (_, "link") => "symlink",
+                    (_, "quota") => "dqblk",
+                    (_, "bitmap") => "rgbitmap",
+                    (_, "summary") => "rgsummary",
                     _ => "data",
                 };
                 next.push(Object { go: go.into(), kind, agno: object.agno });
@@ -160,6 +171,11 @@ impl Follow {
         }
         next
     }
+}
+
+/// A number that has nothing to do with the order of inodes.
+fn scattered(agino: u64) -> u64 {
+    agino.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40
 }
 
 /// The value of a single field.

@@ -152,7 +152,7 @@ impl Walk {
                 continue;
             }
             known.push(shape);
-            for path in paths {
+            for path in spread(paths) {
                 for command in ["print", "addr"] {
                     let mut lines = seen.object.go.clone();
                     lines.push(format!("{command} {path}"));
@@ -173,6 +173,17 @@ impl Object {
     pub fn new(go: &[&str], kind: &'static str, agno: u64) -> Self {
         Object { go: go.iter().map(|line| (*line).to_owned()).collect(), kind, agno }
     }
+}
+
+/// Paths of one structure that are asked for, at most: of more, the first ones and some of the
+/// rest.
+const PATHS: usize = 120;
+
+fn spread(paths: Vec<String>) -> Vec<String> {
+    let step = paths.len().saturating_sub(PATHS / 2).div_ceil(PATHS / 2).max(1);
+    let chosen = paths.into_iter().enumerate();
+    let chosen = chosen.filter(|(at, _)| *at < PATHS / 2 || at % step == 0);
+    chosen.map(|(_, path)| path).collect()
 }
 
 /// The first line that differs, or where the shorter text ends, what follows in the other.
