@@ -116,7 +116,7 @@ impl Follow {
         let agno = seen.object.agno;
         let first = rows(&seen.text, "recs");
         let all = first.into_iter().flat_map(|start| start..start + 64);
-        all.filter(|agino| scattered(*agino) % self.step == 0)
+        all.filter(|agino| scattered(*agino).is_multiple_of(self.step))
             .map(|agino| self.inode(agno, agino))
             .collect()
     }
