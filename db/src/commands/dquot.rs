@@ -78,6 +78,6 @@ impl Session {
         }
         let mut files = self.files()?;
         let found = self.resolve(&mut files, Tree::Metadata, &format!("/quota/{}", kind.name));
-        Ok(found.ok().map(|found| Ino(files.inode(found).ino)))
+        Ok(found.ok())
     }
 }
