@@ -278,7 +278,7 @@ impl Session {
         match source {
             Source::Data => Ok(&self.device),
             Source::Realtime => self.realtime.as_ref().context("no realtime device specified"),
-            Source::Log => self.log_device.as_ref().context("no external log specified"),
+            Source::Log => self.log_device.as_deref().context("no external log specified"),
         }
     }
 

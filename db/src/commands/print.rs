@@ -1,10 +1,12 @@
 //! `print`: show fields, or bytes where there are no fields.
 
 use super::Command;
-use crate::fields::{path, print as fields};
+use crate::fields::{json as fields_as_json, path, print as fields};
+use crate::json;
 use crate::session::Session;
 use crate::types::Type;
 use anyhow::{Context, Result, anyhow, bail};
+use serde_json::Value;
 use std::fmt::Write;
 
 /// The command.
@@ -14,11 +16,12 @@ pub const COMMAND: Command = Command {
     min_args: 0,
     max_args: None,
     expert: false,
-    args: "[value]...",
+    args: "[value]... [--json]",
     summary: "print field values",
     help: "\
 Prints the fields of what is at the cursor, or those that are named: components joined
-by dots, an array element or a range of them in brackets.
+by dots, an array element or a range of them in brackets. --json prints a JSON document
+(schema: print.json).
 
  Examples:
 
@@ -33,29 +36,43 @@ by dots, an array element or a range of them in brackets.
 };
 
 fn run(session: &mut Session, args: &[&str]) -> Result<String> {
+    let mut args = args.to_vec();
+    let as_json = json::wanted(session, &mut args);
     let cursor = session.cursor.as_ref().context("no current type")?;
     let place = session.place().context("no current type")?;
-    let mut out = String::new();
-    let Some(table) = cursor.kind.fields(&session.geo) else {
-        return match cursor.kind {
-            Type::Data => Ok(hex(cursor.data())),
-            kind if kind.is_text() => Ok(text(cursor.data())),
-            kind => bail!("no print function for type {}", kind.name()),
+    let kind = cursor.kind;
+    let Some(table) = kind.fields(&session.geo) else {
+        return match kind {
+            Type::Inodata | Type::Log => bail!("no print function for type {}", kind.name()),
+            _ if as_json => Ok(document(kind, "bytes", fields_as_json::bytes(cursor.data()))),
+            _ if kind.is_text() => Ok(text(cursor.data())),
+            _ => Ok(hex(cursor.data())),
         };
     };
-    if args.is_empty() {
-        fields::all(table, &place, "", &mut out);
-        if out.is_empty() && cursor.kind == Type::Dir3 {
-            out.push_str(" = Unrecognized metadata or type mismatch\n");
-        }
-        return Ok(out);
-    }
     let paths = args.iter().map(|path| path::select(table, &place, path));
     let selections = paths.collect::<Result<Vec<_>, _>>().map_err(|text| anyhow!(text))?;
+    if as_json {
+        return Ok(match args.is_empty() {
+            true => document(kind, "fields", fields_as_json::all(table, &place)),
+            false => document(kind, "selected", fields_as_json::selected(&selections)),
+        });
+    }
+    let mut out = String::new();
+    if args.is_empty() {
+        fields::all(table, &place, "", &mut out);
+        if out.is_empty() && kind == Type::Dir3 {
+            out.push_str(" = Unrecognized metadata or type mismatch\n");
+        }
+    }
     for selection in &selections {
         fields::selection(selection, &mut out);
     }
     Ok(out)
+}
+
+/// A JSON document of what an object of this type holds.
+fn document(kind: Type, name: &str, value: Value) -> String {
+    json::document("print", &serde_json::json!({ "type": kind.name(), name: value }))
 }
 
 /// Words of four bytes, eight to a line.

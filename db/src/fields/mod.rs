@@ -10,6 +10,7 @@ pub mod btree;
 pub mod dir;
 pub mod dquot;
 pub mod inode;
+pub mod json;
 pub mod path;
 pub mod print;
 pub mod realtime;

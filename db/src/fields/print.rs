@@ -192,7 +192,8 @@ fn quoted(place: &Place, at: usize, len: usize) -> String {
     text
 }
 
-fn timestamp(place: &Place, at: usize) -> Timestamp {
+/// The timestamp at bit `at`.
+pub fn timestamp(place: &Place, at: usize) -> Timestamp {
     Timestamp::decode(place.bits(at, 64), super::inode::has_bigtime(place))
 }
 
@@ -206,7 +207,8 @@ pub fn local_time(seconds: i64) -> String {
     }
 }
 
-fn format_name(number: u8) -> Option<&'static str> {
+/// The name of a format of a fork.
+pub fn format_name(number: u8) -> Option<&'static str> {
     Some(match ForkFormat::from_disk(number)? {
         ForkFormat::Dev => "dev",
         ForkFormat::Local => "local",

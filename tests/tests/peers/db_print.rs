@@ -65,3 +65,74 @@ fn every_structure_and_field_prints_the_same() {
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     compare(&names, Limits { inodes: 300, blocks: 12 });
 }
+
+/// The value of a field in the text of 7.2.
+fn printed<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(" = "))
+}
+
+#[test]
+fn json_is_of_its_schema_and_says_what_the_text_says() {
+    let Some(peers) = Peers::or_skip() else { return };
+    let Some(gallery) = Gallery::or_skip(&peers, &["default"]) else { return };
+    let image = &gallery.get("default").image;
+    let path = format!("{}/../db/schema/print.json", env!("CARGO_MANIFEST_DIR"));
+    let schema = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let mut compared = 0;
+    for go in [
+        "sb 0",
+        "agf 1",
+        "agi 0",
+        "agfl 0",
+        "inode 128",
+        "inode 131",
+        "inode 133",
+        "daddr 0",
+        "agf 0#addr bnoroot",
+        "agf 0#addr rmaproot",
+        "inode 128#dblock 0",
+        "inode 133#ablock 0",
+    ] {
+        let go: Vec<&str> = go.split('#').collect();
+        let own = |print: &str| {
+            let mut command = tests::ours::command("xfs_db");
+            go.iter().chain([&print]).for_each(|line| drop(command.args(["-c", line])));
+            let output = command.arg("-r").arg(image).output().unwrap();
+            let text = String::from_utf8(output.stdout).unwrap();
+            let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let errors: Vec<_> = validator.iter_errors(&document).map(|e| e.to_string()).collect();
+            assert!(errors.is_empty(), "{go:?}: {}", errors.join("\n"));
+            document["data"].clone()
+        };
+        let document = own("print --json");
+        let lines: Vec<&str> = go.iter().copied().chain(["print"]).collect();
+        let theirs = peers.db(image, &lines).unwrap();
+        let Some(fields) = document["fields"].as_object() else {
+            assert!(document["bytes"].is_string(), "{go:?}");
+            continue;
+        };
+        let groups = fields
+            .iter()
+            .filter_map(|(name, value)| Some((format!("{name}."), value.as_object()?.clone())));
+        for (prefix, fields) in groups.chain([(String::new(), fields.clone())]) {
+            for (name, value) in fields.iter().filter(|(_, value)| value.is_u64()) {
+                let Some(text) = printed(&theirs, &format!("{prefix}{name}")) else { continue };
+                let number = match (text.strip_prefix("0x"), text.strip_prefix('0')) {
+                    (Some(digits), _) => u64::from_str_radix(digits, 16),
+                    (_, Some(digits)) if !digits.is_empty() => u64::from_str_radix(digits, 8),
+                    _ => text.parse(),
+                };
+                assert_eq!(number.ok(), value.as_u64(), "{go:?}: {prefix}{name}");
+                compared += 1;
+            }
+        }
+        if go == ["sb 0"] {
+            let selected = own("print --json agcount uuid");
+            assert_eq!(selected["selected"][0]["value"], document["fields"]["agcount"]);
+            assert_eq!(selected["selected"][1]["path"], "uuid");
+            assert_eq!(printed(&theirs, "uuid"), document["fields"]["uuid"].as_str());
+        }
+    }
+    assert!(compared > 150, "only {compared} fields were compared");
+}
