@@ -1,14 +1,11 @@
 //! What the commands about extended attributes share: the inode they work on, and the
 //! namespace that options choose.
 
-use crate::files::reason;
 use crate::getopt::Given;
 use crate::session::Session;
 use crate::types::Type;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use libfs::format::geometry::Ino;
-use libfs::inode::InodeRef;
-use libfs::mount::Mount;
 use libfs::xattr::{Attribute, Namespace};
 
 /// What names of filesystem properties begin with, in the trusted namespace.
@@ -72,19 +69,6 @@ pub fn at_cursor(session: &Session) -> Result<Ino> {
         bail!("current type is not inode");
     }
     session.ino.context("no current inode")
-}
-
-/// That inode in memory.
-///
-/// # Errors
-///
-/// An error is returned if it is not a sound inode in use.
-pub fn inode(session: &mut Session, files: &mut Mount, ino: Ino) -> Result<InodeRef> {
-    let found = files.iget(ino.0);
-    found.map_err(|error| {
-        session.exit_status = 0;
-        anyhow!("failed to iget inode {ino}: {}", reason(&error))
-    })
 }
 
 /// The value of an attribute as text: what is before its first zero byte.

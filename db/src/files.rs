@@ -88,7 +88,7 @@ impl Session {
     }
 
     /// Whether a btree of the realtime section is in an inode, which libfs does not open.
-    pub fn is_rooted(&self, ino: Ino) -> bool {
+    fn is_rooted(&self, ino: Ino) -> bool {
         let rooted = Some(ForkFormat::MetaBtree);
         self.inode_core(ino).is_ok_and(|core| core.fork_format(Fork::Data) == rooted)
     }

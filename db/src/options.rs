@@ -9,7 +9,11 @@ pub const USAGE: &str =
 
 /// Look at the structures of an XFS filesystem.
 #[derive(Debug, Parser)]
-#[command(name = "xfs_db", disable_version_flag = true)]
+#[command(
+    name = "xfs_db",
+    disable_version_flag = true,
+    override_usage = "xfs_db [-ifFrxV] [-p prog] [-l logdev] [-R rtdev] [-c cmd]... device"
+)]
 pub struct Options {
     /// Run this command; several are run in order. Without any, commands are read from
     /// standard input

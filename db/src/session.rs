@@ -1,6 +1,7 @@
 //! The open filesystem and the cursor that commands move over it.
 
 use crate::fields::Place;
+use crate::mounted;
 use crate::options::Options;
 use crate::positions::{Positions, Visit};
 use crate::types::Type;
@@ -164,6 +165,9 @@ impl Session {
     /// first says where its parts are.
     pub fn open(options: &Options) -> Result<Self> {
         let path = options.device.as_deref().context("no device is named")?;
+        if !options.read_only {
+            mounted::refuse(path, options.mounted)?;
+        }
         let read_only = options.read_only || !options.expert;
         let open = if read_only { FileDevice::open_read_only } else { FileDevice::open };
         let device = Arc::new(open(path)?);

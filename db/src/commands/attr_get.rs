@@ -53,7 +53,7 @@ fn run(session: &mut Session, args: &[&str]) -> Result<String> {
         _ => bail!("too many options for attr_get (only one name)"),
     };
     let mut files = session.files()?;
-    let inode = attributes::inode(session, &mut files, ino)?;
+    let inode = files.iget(ino.0).map_err(|_| anyhow!("failed to iget inode {ino}"))?;
     let shown = String::from_utf8_lossy(&name);
     let why = |reason: &str| anyhow!("failed to get attr {shown} on inode {ino}: {reason}");
     let value = xattr::get(&mut files, inode, space.namespace(), &name);

@@ -43,7 +43,8 @@ fn run(session: &mut Session, args: &[&str]) -> Result<String> {
     }
     let space = Space::of(&given);
     let mut files = session.files()?;
-    let inode = attributes::inode(session, &mut files, ino)?;
+    let inode = files.iget(ino.0);
+    let inode = inode.map_err(|error| anyhow!("failed to iget inode {ino}: {}", reason(&error)))?;
     let why = |error| anyhow!("walking attributes of inode {ino}: {}", reason(&error));
     for found in xattr::list(&mut files, inode).map_err(why)? {
         let Some(name) = space.shown(&found) else { continue };

@@ -2,9 +2,10 @@
 
 use super::{Command, number};
 use crate::getopt;
-use crate::session::{BASIC_BLOCK, Session};
+use crate::session::Session;
 use anyhow::{Result, anyhow, bail};
-use libfs::format::ag::{Agi, UNLINKED_BUCKETS};
+use libfs::format::ag::{AGI_CRC_OFFSET, Agi, UNLINKED_BUCKETS};
+use libfs::format::checksum;
 use libfs::format::geometry::{Fork, Ino};
 use libfs::format::inode::{DiFlags, Dinode};
 use std::collections::HashSet;
@@ -50,8 +51,13 @@ fn run(session: &mut Session, args: &[&str]) -> Result<String> {
     };
     let style = Style { quiet: given.has('q'), verbose: given.has('v') };
     for agno in range(chosen('a'), groups) {
-        let sector = session.read(session.geo.agi_daddr(agno), BASIC_BLOCK)?;
-        let agi = *Agi::view(&sector)?;
+        let agi = match header(session, agno) {
+            Ok(agi) => agi,
+            Err(error) => {
+                session.show(&format!("AGI {agno}: {error:#}\n"));
+                continue;
+            }
+        };
         for bucket in range(chosen('b'), buckets) {
             if let Some(head) = agi.unlinked.get(bucket as usize) {
                 chain(session, (agno, bucket), head.get(), style);
@@ -59,6 +65,17 @@ fn run(session: &mut Session, args: &[&str]) -> Result<String> {
         }
     }
     Ok(String::new())
+}
+
+/// The AGI of a group, if it is sound.
+fn header(session: &Session, agno: u32) -> Result<Agi> {
+    let sector = session.read(session.geo.agi_daddr(agno), session.geo.sector_size as usize)?;
+    if !checksum::verify(&sector, AGI_CRC_OFFSET) {
+        bail!("wrong checksum");
+    }
+    let agi = *Agi::view(&sector)?;
+    agi.verify(&session.geo, agno)?;
+    Ok(agi)
 }
 
 #[derive(Clone, Copy)]

@@ -7,6 +7,7 @@ use crate::session::Session;
 use anyhow::{Result, bail};
 use libfs::dir::{self, DirEntry};
 use libfs::format::dir::{ALIGN, entry_size, hash_entry};
+use libfs::format::inode::mode;
 use std::io::Write;
 use std::ops::ControlFlow;
 
@@ -86,13 +87,10 @@ fn list(session: &mut Session, path: Option<&str>) -> Result<()> {
     let Some(ino) = session.inode_at_cursor() else { bail!("{prefix}Not a directory") };
     let mut files = session.files()?;
     let why = |error: libfs::Error| anyhow::anyhow!("{prefix}{}", reason(&error));
-    if session.is_rooted(ino) {
+    if session.inode_core(ino)?.file_type() != mode::DIR {
         bail!("{prefix}Not a directory");
     }
     let directory = files.iget(ino.0).map_err(why)?;
-    if !files.inode(directory).core.is_dir() {
-        bail!("{prefix}Not a directory");
-    }
     if let Some(path) = path {
         session.show(&format!("{path}:\n"));
     }

@@ -28,6 +28,7 @@ mod fsblock;
 mod fsmap;
 mod fuzz;
 mod hash;
+mod hashcoll;
 mod help;
 mod info;
 mod inode;
@@ -47,6 +48,7 @@ mod print;
 mod push;
 mod quit;
 mod rdump;
+mod rgresv;
 mod ring;
 mod rtblock;
 mod rtextent;
@@ -118,6 +120,7 @@ pub static COMMANDS: &[Command] = &[
     fsmap::COMMAND,
     fuzz::COMMAND,
     hash::COMMAND,
+    hashcoll::COMMAND,
     help::COMMAND,
     info::COMMAND,
     inode::COMMAND,
@@ -137,6 +140,7 @@ pub static COMMANDS: &[Command] = &[
     push::COMMAND,
     quit::COMMAND,
     rdump::COMMAND,
+    rgresv::COMMAND,
     ring::COMMAND,
     rtblock::COMMAND,
     rtextent::COMMAND,

@@ -264,3 +264,227 @@ fn rdump_copies_what_linux_sees() {
         }
     }
 }
+
+/// The long texts are our own words; the lines that scripts look for are those of 7.2.
+#[test]
+fn help_names_the_commands_of_7_2() {
+    let Some(peers) = Peers::or_skip() else { return };
+    let scratch = Scratch::new().unwrap();
+    let image = scratch.path("image");
+    peers.mkfs(&image, 300 << 20, &[]).unwrap();
+    let help = |mut command: Command, expert: bool, name: &str| -> String {
+        let line = format!("help {name}");
+        let command = command.args(if expert { &["-x", "-r"][..] } else { &["-r"] });
+        let output = command.args(["-c", &line]).arg(&image).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let (mut same, mut missing, mut differ) = (0, Vec::new(), Vec::new());
+    for expert in [false, true] {
+        let theirs = help(peers.command("xfs_db"), expert, "");
+        let own = help(ours::command("xfs_db"), expert, "");
+        for line in theirs.lines().take_while(|line| !line.is_empty()) {
+            // `path` has two spaces there.
+            let line = line.replace("  ", " ");
+            let name = line.split(' ').next().unwrap_or_default();
+            let found = own.lines().find(|own| own.split(' ').next() == Some(name));
+            match found {
+                None => missing.push(name.to_owned()),
+                // It decodes the journal, too; and -f is not what its manual page has.
+                Some(_) if ["log", "freesp"].contains(&name) => {}
+                Some(found) if found.replace(" [--json]", "") == line => {
+                    same += 1;
+                    let long = help(ours::command("xfs_db"), expert, name);
+                    assert_eq!(long.lines().next(), Some(found));
+                    assert!(long.lines().count() > 2, "{name} is not explained");
+                }
+                Some(found) => differ.push(format!("{line}\n{found}")),
+            }
+        }
+    }
+    missing.sort();
+    missing.dedup();
+    skip::say(&format!("xfs_db help: {same} lines; not known yet: {}", missing.join(" ")));
+    assert!(same > 90 && differ.is_empty(), "{}", differ.join("\n"));
+}
+
+#[test]
+fn commands_come_from_files_and_standard_input() {
+    let Some(peers) = Peers::or_skip() else { return };
+    let scratch = Scratch::new().unwrap();
+    let image = scratch.path("image");
+    peers.mkfs(&image, 300 << 20, &[]).unwrap();
+    let file = |name: &str, text: &str| {
+        fs::write(scratch.path(name), text).unwrap();
+    };
+    file("inner", "sb\np magicnum\n");
+    file("outer", "echo before\nsource inner\necho after\n\npath /nope\n");
+    file("leave", "quit\n");
+    file("through", "echo one\nsource leave\necho not this either\n");
+    for (lines, input) in [
+        (&["source outer", "p blocksize"][..], ""),
+        (&["source through", "echo two"], ""),
+        (&["source missing", "echo on"], ""),
+        (&["source", "source a b"], ""),
+        (&[], "sb\np magicnum\n"),
+        (&[], "sb\np magicnum\nquit\np blocksize\n"),
+        (&[], "path /nope\n"),
+        (&[], "path /nope\nquit\n"),
+        (&[], "source outer\nsource leave\necho still here\n"),
+        (&[], "\n\n  \nfoo\n"),
+    ] {
+        file("input", input);
+        let run = |mut command: Command| {
+            for line in lines {
+                command.args(["-c", line]);
+            }
+            let input = File::open(scratch.path("input")).unwrap();
+            command.current_dir(scratch.dir()).stdin(input).arg("-r").arg(&image);
+            let output = command.output().unwrap();
+            (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code())
+        };
+        let (theirs, own) = (run(peers.command("xfs_db")), run(ours::command("xfs_db")));
+        assert_eq!(theirs, own, "{lines:?} {input:?}");
+    }
+}
+
+#[test]
+fn options_are_taken_as_7_2_takes_them() {
+    let Some(peers) = Peers::or_skip() else { return };
+    let scratch = Scratch::new().unwrap();
+    let image = scratch.path("image");
+    peers.mkfs(&image, 300 << 20, &[]).unwrap();
+    let image = image.to_str().unwrap();
+    for args in [
+        &["-r", "-i", "-c", "echo a", image][..],
+        &["-rfixF", "-c", "echo a", "-c", "echo b", image],
+        &["-rc", "echo a", image],
+        &["-c", "echo a", "-p", "name", image],
+        &["-c", "echo a", "-p"],
+        &["-c", "echo a", image, image],
+        &["-q", image],
+        &["-c", "echo a"],
+        &["-l", "/nonexistent", "-c", "echo a", image],
+        &["-R", "/nonexistent", "-c", "echo a", image],
+        &["-c", "echo a", "/nonexistent"],
+        &["-c", "echo a", "/tmp"],
+    ] {
+        let run = |mut command: Command| {
+            let output = command.args(args).stdin(Stdio::null()).output().unwrap();
+            (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code())
+        };
+        let (theirs, own) = (run(peers.command("xfs_db")), run(ours::command("xfs_db")));
+        assert_eq!(theirs, own, "{args:?}");
+    }
+    // What scripts ask for to know whether there is the option.
+    let help = ours::command("xfs_db").arg("--help").output().unwrap();
+    assert!(String::from_utf8_lossy(&help.stdout).contains("[-R rtdev]"));
+    let version = ours::command("xfs_db").arg("-V").output().unwrap();
+    assert!(String::from_utf8_lossy(&version.stdout).starts_with("xfs_db version "));
+}
+
+#[test]
+fn what_is_mounted_is_refused_without_r() {
+    let Some(peers) = Peers::or_skip() else { return };
+    if !linux::host_or_skip() {
+        return;
+    }
+    let scratch = Scratch::new().unwrap();
+    let image = scratch.path("image");
+    peers.mkfs(&image, 300 << 20, &[]).unwrap();
+    let mut tried = 0;
+    for mount in ["rw", "ro"] {
+        let mounted = linux::Mount::with(&image, mount).unwrap();
+        let found = Command::new("findmnt").args(["-no", "SOURCE"]).arg(mounted.root()).output();
+        let device = String::from_utf8(found.unwrap().stdout).unwrap();
+        for options in [&[][..], &["-i"], &["-r"], &["-x"], &["-x", "-r"]] {
+            let run = |mut command: Command| {
+                command.args(options).args(["-c", "sb 0", "-c", "p agcount"]).arg(device.trim());
+                let output = command.output().unwrap();
+                (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code())
+            };
+            let (theirs, own) = (run(peers.command("xfs_db")), run(ours::command("xfs_db")));
+            assert_eq!(theirs, own, "{mount} {options:?}");
+            tried += 1;
+        }
+        mounted.unmount().unwrap();
+    }
+    assert_eq!(tried, 10);
+}
+
+/// Names with the hash of another, as 7.2 calculates it; and files of such names.
+#[test]
+fn names_that_collide_hash_the_same_in_7_2() {
+    let Some(peers) = Peers::or_skip() else { return };
+    if !linux::host_or_skip() {
+        return;
+    }
+    let scratch = Scratch::new().unwrap();
+    let image = scratch.path("image");
+    peers.mkfs(&image, 300 << 20, &[]).unwrap();
+    let hashes = |image: &Path, commands: &[&str]| -> Vec<String> {
+        let mut db = peers.command("xfs_db");
+        db.arg("-r");
+        for command in commands {
+            db.args(["-c", command]);
+        }
+        let text = db.arg(image).output().unwrap().stdout;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        text.lines()
+            .filter_map(|line| line.split(' ').find(|word| word.starts_with("0x")))
+            .map(String::from)
+            .collect()
+    };
+    let made = |args: &str, image: &Path| {
+        let line = format!("hashcoll {args}");
+        let output = ours::command("xfs_db").args(["-r", "-c", &line]).arg(image).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        output.stdout
+    };
+    let again = made("-s 5 -n 40 some-name", &image);
+    assert_eq!(again, made("-s 5 -n 40 some-name", &image));
+    assert_eq!(again.split(|byte| *byte == 0).filter(|name| name.len() == 9).count(), 40);
+    let copy = scratch.path("copy");
+    tests::sparse::copy(&image, &copy).unwrap();
+    linux::mount(&copy, |root| {
+        made(&format!("-s 7 -n 200 -p {} a-name-that-collides", root.display()), &image);
+        Ok(())
+    })
+    .unwrap();
+    peers.assert_clean(&copy);
+    let wanted = hashes(&image, &["hash a-name-that-collides"]);
+    let found = hashes(&copy, &["ls /"]);
+    let colliding = found.iter().filter(|hash| wanted.contains(hash)).count();
+    assert_eq!((found.len(), colliding), (203, 201));
+}
+
+#[test]
+fn info_as_json_is_of_its_schema() {
+    let Some(peers) = Peers::or_skip() else { return };
+    let Some(gallery) = Gallery::or_skip(&peers, &["default", "rtgroups", "external-log"]) else {
+        return;
+    };
+    let schema = format!("{}/../db/schema/info.json", env!("CARGO_MANIFEST_DIR"));
+    let schema = serde_json::from_str(&fs::read_to_string(schema).unwrap()).unwrap();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    for exhibit in &gallery.exhibits {
+        let run = |mut command: Command, line: &str| {
+            command.args(exhibit.device_options("-R", "-l")).args(["-r", "-c", line]);
+            String::from_utf8(command.arg(&exhibit.image).output().unwrap().stdout).unwrap()
+        };
+        let text = run(ours::command("xfs_db"), "info --json");
+        let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let errors: Vec<_> = validator.iter_errors(&document).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{}", errors.join("\n"));
+        let theirs = run(peers.command("xfs_db"), "info");
+        let data = &document["data"];
+        for (name, value) in [
+            ("isize", &data["inode_size"]),
+            ("agsize", &data["data"]["ag_blocks"]),
+            ("rtextents", &data["realtime"]["extents"]),
+            ("rgcount", &data["realtime"]["group_count"]),
+        ] {
+            let has = |end| theirs.contains(&format!("{name}={value}{end}"));
+            assert!(has(' ') || has('\n'), "{name}={value} in\n{theirs}");
+        }
+    }
+}
