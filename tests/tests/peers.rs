@@ -69,6 +69,8 @@ mod metadump;
 mod mkfs;
 #[path = "peers/mkfs_config.rs"]
 mod mkfs_config;
+#[path = "peers/mkfs_devices.rs"]
+mod mkfs_devices;
 #[path = "peers/mkfs_pairs.rs"]
 mod mkfs_pairs;
 #[path = "peers/mkfs_realtime.rs"]
