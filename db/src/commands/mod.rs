@@ -11,6 +11,7 @@ mod attr_list;
 mod attr_remove;
 mod attr_set;
 mod back;
+mod blocktrash;
 mod bmap;
 mod btdump;
 mod btheight;
@@ -103,6 +104,7 @@ pub static COMMANDS: &[Command] = &[
     attr_remove::COMMAND,
     attr_set::COMMAND,
     back::COMMAND,
+    blocktrash::COMMAND,
     bmap::COMMAND,
     btdump::COMMAND,
     btheight::COMMAND,

@@ -9,6 +9,7 @@ pub mod field;
 pub mod names;
 mod store;
 pub mod structure;
+pub mod trash;
 pub mod value;
 pub mod verb;
 mod verify;

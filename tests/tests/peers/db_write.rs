@@ -443,3 +443,55 @@ fn structures_are_verified_before_they_are_written() {
     });
     skip::say(&format!("fuzz: {tried} changes of fields with verifiers, same images"));
 }
+
+/// Options of blocktrash, after the seed.
+const TRASHING: &[&str] = &[
+    "",
+    "-0",
+    "-1",
+    "-2",
+    "-3",
+    "-n 3 -3",
+    "-o 0 -x 8 -y 8 -2",
+    "-o 100 -x 16 -y 16 -1",
+    "-o +100 -x 16 -y 16",
+    "-o 3000 -y 9 -3",
+    "-x 3 -y 20",
+    "-x 5 -y 6",
+    "-x 1 -y 1 -2",
+    "-x 64 -y 4096 -3",
+    "-t sb",
+    "-x 9 -y 8",
+    "-x zz",
+    "-y 2000000",
+    "-n 0",
+    "-o +zz",
+    "-q",
+    "-x 0",
+    "-o 4 -x 8 -y 8",
+];
+
+#[test]
+fn trashed_blocks_are_the_same_for_the_same_seed() {
+    let Some(pair) = pair() else { return };
+    let mut tried = 0;
+    for (turn, place) in PLACES.iter().enumerate() {
+        let (go, offset, len) = pair.locate(place);
+        let mut sound = vec![0; len];
+        File::open(&pair.theirs).unwrap().read_exact_at(&mut sound, offset).unwrap();
+        for (at, options) in TRASHING.iter().enumerate() {
+            let mut lines: Vec<&str> = go.iter().map(String::as_str).collect();
+            // Seeds on both sides of 2^31, and 0.
+            let seed = [1, 2, 3, 0, 77, u32::MAX, 1 << 31][(turn + at) % 7];
+            let command = format!("blocktrash -z -s {seed} {options}");
+            lines.push(&command);
+            let text = pair.run(&lines);
+            let (theirs, own) = pair.bytes_and_mend(offset, &sound);
+            assert!(theirs == own, "{place:?} {command}: {text}");
+            tried += 1;
+        }
+    }
+    pair.run(&["blocktrash -z", "blocktrash", "blocktrash -s 1"]);
+    pair.assert_same();
+    skip::say(&format!("blocktrash: {tried} times, same images"));
+}
