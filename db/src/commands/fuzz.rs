@@ -14,7 +14,7 @@ pub const COMMAND: Command = Command {
     min_args: 0,
     max_args: None,
     expert: true,
-    args: "[-c] [-d] field fuzzcmd...",
+    args: "[-c] [-d] [-j] field fuzzcmd...",
     summary: "fuzz values on disk",
     help: "
  Spoils a field of the structure at the cursor; 'blocktrash' and 'write' do that to blocks.
@@ -38,6 +38,7 @@ pub const COMMAND: Command = Command {
 
   -c -- write it as it is; the checksum is left as it was, and so becomes wrong
   -d -- write it as it is, with the right checksum
+  -j -- write only what makes sense, and through the log
 
 ",
     run,

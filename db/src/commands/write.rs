@@ -13,7 +13,7 @@ pub const COMMAND: Command = Command {
     min_args: 0,
     max_args: None,
     expert: true,
-    args: "[-c|-d] [field or value]...",
+    args: "[-c|-d|-j] [field or value]...",
     summary: "write value to disk",
     help: "
  Writes to disk at once, without the log, what is at the cursor:
@@ -41,6 +41,7 @@ pub const COMMAND: Command = Command {
 
   -c -- write it as it is; the checksum is left as it was, and so becomes wrong
   -d -- write it as it is, with the right checksum
+  -j -- write only what makes sense, and through the log
 
 ",
     run,

@@ -6,6 +6,7 @@ pub mod attribute;
 pub mod bits;
 pub mod block;
 pub mod field;
+mod journalled;
 pub mod names;
 mod store;
 pub mod structure;
@@ -29,6 +30,8 @@ pub enum Mode {
     BadCrc,
     /// Anything is written, with the right checksum (-d).
     GoodCrc,
+    /// As verified, but through the log (-j).
+    Journalled,
 }
 
 /// What `write` and `fuzz` do first: the mode and the arguments that are no options.
@@ -47,11 +50,15 @@ pub fn begin<'a>(
         bail!("{} started in read only mode, {doing} disabled", session.program);
     }
     let kind = session.cursor.as_ref().context("no current type")?.kind;
-    let given = getopt::parse(command, args, "cd").map_err(|error| {
+    let given = getopt::parse(command, args, "cdj").map_err(|error| {
         eprintln!("{error}");
         anyhow!("bad option for {command} command")
     })?;
     let mode = match (given.has('c'), given.has('d')) {
+        _ if given.has('j') && (given.has('c') || given.has('d')) => {
+            bail!("Cannot specify -j with -c or -d: the log is for what makes sense")
+        }
+        _ if given.has('j') => Mode::Journalled,
         (true, true) => bail!("Cannot specify both -c and -d options"),
         (true, false) => Mode::BadCrc,
         (false, true) => Mode::GoodCrc,
@@ -60,13 +67,16 @@ pub fn begin<'a>(
     if mode == Mode::GoodCrc && !kind.has_crc() {
         bail!("Cannot recalculate CRCs on this type of object");
     }
+    if mode == Mode::Journalled {
+        journalled::begin(session)?;
+    }
     Ok((mode, given.words))
 }
 
 /// Says that something wrong may be written to a structure, if it may.
 pub fn warn(session: &mut Session, command: &str, mode: Mode) {
     let crc = match mode {
-        Mode::Verified => return,
+        Mode::Verified | Mode::Journalled => return,
         Mode::BadCrc => "and bad",
         Mode::GoodCrc => "with good",
     };

@@ -1,6 +1,6 @@
 //! Putting the structure at the cursor back on the device.
 
-use super::{Mode, verify};
+use super::{Mode, journalled, verify};
 use crate::session::{BASIC_BLOCK, Cursor, Session};
 use crate::types::Type;
 use anyhow::{Context, Result, bail};
@@ -13,6 +13,9 @@ use libfs::format::checksum;
 /// An error is returned if the structure must make sense and does not, or the device
 /// fails; the cursor then has what the device has.
 pub fn store(session: &mut Session, mode: Mode) -> Result<()> {
+    if mode == Mode::Journalled {
+        return journalled::write(session);
+    }
     let mut cursor = session.cursor.take().context("no current type")?;
     if mode != Mode::BadCrc {
         stamp(&mut cursor);
@@ -63,7 +66,12 @@ pub fn stamp(cursor: &mut Cursor) {
     }
 }
 
-fn check(session: &Session, cursor: &Cursor, mode: Mode) -> Result<()> {
+/// Fails unless the structure makes sense, if it must, and tells why.
+///
+/// # Errors
+///
+/// An error with xfs_db 7.2's message is returned.
+pub fn check(session: &Session, cursor: &Cursor, mode: Mode) -> Result<()> {
     if mode != Mode::Verified || cursor.kind == Type::Data {
         return Ok(());
     }
@@ -109,7 +117,7 @@ pub fn refresh(session: &mut Session) -> Result<()> {
 
 impl Cursor {
     /// The parts of the buffer that are together on the device, each with its disk address.
-    fn pieces(&self) -> Vec<(u64, std::ops::Range<usize>)> {
+    pub fn pieces(&self) -> Vec<(u64, std::ops::Range<usize>)> {
         let len = self.buffer.len();
         if self.scattered.is_empty() {
             return vec![(self.daddr, 0..len)];

@@ -80,7 +80,7 @@ pub fn trash(block: &mut [u8], plan: &Plan, random: &mut Random) -> Trashed {
             Mode::Zeroed => false,
             Mode::Set => true,
             Mode::Flipped => !now,
-            Mode::Randomized => random.next() & 1 == 1,
+            Mode::Randomized => random.number() & 1 == 1,
         };
         span.set(block, &[if new { 0x80 } else { 0 }]);
     }
@@ -121,13 +121,13 @@ impl Random {
         }
         let mut random = Random { state, at: 3 };
         for _ in 0..310 {
-            random.next();
+            random.number();
         }
         random
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u32 {
+    pub fn number(&mut self) -> u32 {
         let before = self.state[(self.at + 28) % 31];
         let word = &mut self.state[self.at];
         *word = word.wrapping_add(before);
@@ -137,7 +137,7 @@ impl Random {
 
     /// A number below `end`, or 0.
     pub fn below(&mut self, end: u64) -> u64 {
-        u64::from(self.next()).checked_rem(end).unwrap_or(0)
+        u64::from(self.number()).checked_rem(end).unwrap_or(0)
     }
 }
 
@@ -150,7 +150,7 @@ mod tests {
     fn numbers_are_those_of_the_c_library() {
         let mut random = Random::new(1);
         assert_eq!(
-            [random.next(), random.next(), random.next()],
+            [random.number(), random.number(), random.number()],
             [1804289383, 846930886, 1681692777]
         );
     }

@@ -6,7 +6,7 @@ use libfs::buffer::BufferKind;
 use libfs::format::dquot::DiskDquot;
 use libfs::format::geometry::Geometry;
 use libfs::format::superblock::{Dsb, Superblock};
-use libfs::format::{attr::remote, dir};
+use libfs::format::{attr::remote, da, dir};
 use libfs::{At, Result};
 
 /// Checks a structure as Linux does before it writes one.
@@ -30,6 +30,8 @@ pub fn verify(geo: &Geometry, cursor: &Cursor) -> Result<()> {
 /// it by their magic number.
 pub fn buffer_kind(kind: Type, data: &[u8]) -> Option<BufferKind> {
     let magic = data.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
+    let tree_magic = data.get(8..).and_then(<[u8]>::first_chunk);
+    let tree_magic = tree_magic.map_or(0, |bytes| u16::from_be_bytes(*bytes));
     Some(match kind {
         Type::Agf => BufferKind::Agf,
         Type::Agi => BufferKind::Agi,
@@ -44,11 +46,12 @@ pub fn buffer_kind(kind: Type, data: &[u8]) -> Option<BufferKind> {
         Type::Inode => BufferKind::InodeCluster,
         Type::Symlink => BufferKind::Symlink,
         Type::Attr3 if magic == remote::MAGIC => BufferKind::AttrRemote,
-        Type::Attr3 => BufferKind::AttrLeaf,
         Type::Dir3 if magic == dir::free::MAGIC => BufferKind::DirFree,
-        Type::Dir3 if [dir::data::BLOCK_MAGIC, dir::data::DATA_MAGIC].contains(&magic) => {
-            BufferKind::DirData
-        }
+        Type::Dir3 if magic == dir::data::BLOCK_MAGIC => BufferKind::DirBlock,
+        Type::Dir3 if magic == dir::data::DATA_MAGIC => BufferKind::DirData,
+        Type::Attr3 | Type::Dir3 if tree_magic == da::NODE_MAGIC => BufferKind::DaNode,
+        Type::Attr3 => BufferKind::AttrLeaf,
+        Type::Dir3 if tree_magic == da::DIR_LEAF1_MAGIC => BufferKind::DirLeaf1,
         Type::Dir3 => BufferKind::DirLeafN,
         _ => return None,
     })

@@ -216,3 +216,65 @@ fn shown(mut command: Command, image: &Path, commands: &[&str]) -> (Option<i32>,
     // xfs_db 7.2 does not end every line.
     (output.status.code(), String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
 }
+
+/// Where to go, and a field with a value that makes sense there.
+const JOURNALLED: &[(&[&str], &str)] = &[
+    (&["agf 1"], "btreeblks 1"),
+    (&["agi 2"], "newino 77"),
+    (&["agfl 1"], "bno[2] 40"),
+    (&["agf 0", "addr bnoroot"], "recs[1].blockcount 2"),
+    (&["agi 0", "addr root"], "recs[1].freecount 5"),
+    (&["path /fragmented", "addr u3.bmbt.ptrs[1]"], "recs[1].extentflag 1"),
+    (&["path /block", "dblock 0"], "bu[3].filetype 2"),
+    (&["path /large", "dblock 0"], "du[3].filetype 2"),
+    (&["path /attr", "ablock 1"], "hdr.holes 1"),
+];
+
+#[test]
+fn what_is_written_through_the_log_is_what_is_written_in_place() {
+    let Some(peers) = Peers::or_skip() else { return };
+    if !linux::host_or_skip() {
+        return;
+    }
+    let pair = Pair::new(peers.clone(), &["-n", "size=8k"]);
+    for (place, change) in JOURNALLED {
+        let go: Vec<String> = place.iter().map(|command| pair.resolve(command)).collect();
+        let with = |last: &str| {
+            let mut commands = go.clone();
+            commands.push(last.to_owned());
+            commands
+        };
+        let run = |command: Command, image: &Path, commands: &[String]| {
+            let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
+            expert(command, image, &commands)
+        };
+        let theirs = run(peers.command("xfs_db"), &pair.theirs, &with(&format!("write {change}")));
+        let own = run(ours::command("xfs_db"), &pair.own, &with(&format!("write -j {change}")));
+        assert_eq!(theirs, own, "{place:?} {change}");
+        let stamp = |line: &&str| line.contains("lsn = ") || line.contains("crc = ");
+        let seen = |image: &Path| run(peers.command("xfs_db"), image, &with("print"));
+        let (theirs, own) = (seen(&pair.theirs), seen(&pair.own));
+        let plain =
+            |text: &str| text.lines().filter(|line| !stamp(line)).collect::<Vec<_>>().join("\n");
+        assert_eq!(plain(&theirs), plain(&own), "{place:?} {change}");
+        assert!(!own.contains("(bad)"), "{own}");
+        // What was logged has the position in the log where it was.
+        let lsn = |text: &str| text.lines().find(|line| line.contains("lsn = ")).map(str::to_owned);
+        assert_ne!(lsn(&theirs), lsn(&own), "{place:?} {change}");
+    }
+    let refused = [
+        "inode 128",
+        "write -j core.uid 4",
+        "sb 0",
+        "write -j icount 4",
+        "agf 0",
+        "write -j -c flcount 1",
+        "write -j bnolevel 99",
+    ];
+    let before = fs::read(&pair.own).unwrap();
+    let text = expert(ours::command("xfs_db"), &pair.own, &refused);
+    assert_eq!(text.matches("-j").count(), 3, "{text}");
+    assert!(text.contains("write error"), "{text}");
+    assert!(fs::read(&pair.own).unwrap() == before, "a refusal changed the image");
+    skip::say(&format!("write -j: {} fields, same structures", JOURNALLED.len()));
+}
