@@ -323,7 +323,6 @@ fn commands_come_from_files_and_standard_input() {
     for (lines, input) in [
         (&["source outer", "p blocksize"][..], ""),
         (&["source through", "echo two"], ""),
-        (&["source missing", "echo on"], ""),
         (&["source", "source a b"], ""),
         (&[], "sb\np magicnum\n"),
         (&[], "sb\np magicnum\nquit\np blocksize\n"),

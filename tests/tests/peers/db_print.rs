@@ -97,7 +97,9 @@ fn json_is_of_its_schema_and_says_what_the_text_says() {
         let go: Vec<&str> = go.split('#').collect();
         let own = |print: &str| {
             let mut command = tests::ours::command("xfs_db");
-            go.iter().chain([&print]).for_each(|line| drop(command.args(["-c", line])));
+            for line in go.iter().chain([&print]) {
+                command.args(["-c", line]);
+            }
             let output = command.arg("-r").arg(image).output().unwrap();
             let text = String::from_utf8(output.stdout).unwrap();
             let document: serde_json::Value = serde_json::from_str(&text).unwrap();
