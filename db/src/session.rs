@@ -260,17 +260,17 @@ impl Session {
         Ok(dsb)
     }
 
-    /// Writes bytes at a disk address.
+    /// Writes bytes at a disk address of a device.
     ///
     /// # Errors
     ///
     /// An error is returned if the filesystem is open for reading only, or the device fails.
-    pub fn write_at(&self, daddr: u64, bytes: &[u8]) -> Result<()> {
+    pub fn write_to(&self, source: Source, daddr: u64, bytes: &[u8]) -> Result<()> {
         if self.read_only {
             bail!("{} started in read only mode, writing disabled", self.program);
         }
         let offset = daddr.checked_mul(BASIC_BLOCK as u64).context("address is too large")?;
-        Ok(self.device.write_at(bytes, offset)?)
+        Ok(self.device_of(source)?.write_at(bytes, offset)?)
     }
 
     /// The device that is meant.

@@ -3,7 +3,7 @@
 
 use super::verify::{self, buffer_kind};
 use super::{Mode, structure};
-use crate::session::{Cursor, Session};
+use crate::session::{Cursor, Session, Source};
 use crate::types::Type;
 use anyhow::{Context, Result, bail};
 use libfs::buffer::{BufferKind, Segment};
@@ -22,7 +22,8 @@ pub fn begin(session: &mut Session) -> Result<()> {
 }
 
 fn kind_of(cursor: &Cursor) -> Result<BufferKind> {
-    let logged = !matches!(cursor.kind, Type::Inode | Type::Sb | Type::Dqblk);
+    let logged = cursor.source == Source::Data
+        && !matches!(cursor.kind, Type::Inode | Type::Sb | Type::Dqblk);
     let kind = buffer_kind(cursor.kind, cursor.data()).filter(|_| logged);
     match kind {
         Some(BufferKind::AttrRemote) | None => {

@@ -84,7 +84,7 @@ pub fn check(session: &Session, cursor: &Cursor, mode: Mode) -> Result<()> {
 
 fn write(session: &Session, cursor: &Cursor) -> Result<()> {
     for (daddr, range) in cursor.pieces() {
-        session.write_at(daddr, cursor.buffer.get(range).unwrap_or(&[]))?;
+        session.write_to(cursor.source, daddr, cursor.buffer.get(range).unwrap_or(&[]))?;
     }
     Ok(())
 }
@@ -93,7 +93,7 @@ fn write(session: &Session, cursor: &Cursor) -> Result<()> {
 fn reload(session: &Session, cursor: &mut Cursor) -> Result<()> {
     let mut buffer = Vec::new();
     for (daddr, range) in cursor.pieces() {
-        buffer.extend(session.read(daddr, range.len())?);
+        buffer.extend(session.read_from(cursor.source, daddr, range.len())?);
     }
     cursor.buffer = buffer;
     Ok(())
