@@ -16,7 +16,7 @@ use crate::format::geometry::{FsBlock, Geometry};
 use crate::format::log::{BufferFormat, BufferItem, LogEndian, LogItem, Lsn, blf};
 use crate::format::log_reservation::Reservations;
 use crate::format::superblock::{Dsb, Superblock};
-use crate::inode::{Clock, Inode, InodeCache, InodeLogFlags, InodeRef};
+use crate::inode::{Clock, Inode, InodeCache, InodeLogFlags, InodeRef, Timestamp};
 use crate::journal::writer::{LogWriter, Regions};
 use crate::space::PerAg;
 use crate::transaction::InjectTag;
@@ -93,6 +93,8 @@ pub struct Mount {
     pub checkpoint_limit: u64,
     /// Source of timestamps, each later than the one before.
     pub clock: Clock,
+    /// The filesystem is being made: nothing is logged, and new inodes get this generation.
+    making: Option<u32>,
     intent_id: u64,
     inject: Option<(InjectTag, u32)>,
 }
@@ -133,8 +135,49 @@ impl Mount {
             unflushed: false,
             log_is_clean: false,
             clock: Clock::default(),
+            making: None,
             inject: None,
         }
+    }
+
+    /// The state of a filesystem that is being made and that nobody else sees: changes are not
+    /// logged, and everything made has the same time and generation. What was changed reaches
+    /// the device by [`Mount::write_made`].
+    pub(crate) fn for_making(
+        device: Arc<dyn Device>,
+        sb: Superblock,
+        geo: Geometry,
+        time: Timestamp,
+        generation: u32,
+    ) -> Self {
+        let mount = Self::new(device, sb, geo, None);
+        Self { clock: Clock::standing(time), making: Some(generation), ..mount }
+    }
+
+    /// The generation of new inodes, on a filesystem that is being made.
+    pub(crate) fn generation_of_made(&self) -> Option<u32> {
+        self.making
+    }
+
+    /// Writes what was changed on a filesystem that is being made, as never logged. What is in
+    /// memory must not be changed afterwards.
+    ///
+    /// # Errors
+    /// [`Error::Io`] from the device, [`Error::Corrupt`] for blocks that make no sense.
+    pub(crate) fn write_made(&mut self) -> Result<()> {
+        let cil = std::mem::take(&mut self.cil);
+        let mut buffers = cil.buffers;
+        for inode in cil.inodes {
+            buffers.push(crate::inode::log_item::write_back(self, inode)?);
+        }
+        buffers.retain(|&id| !self.buffers.buffer(id).stale);
+        buffers.sort_unstable_by_key(|&id| self.buffers.buffer(id).daddr());
+        buffers.dedup();
+        let mut writes = WriteQueue::new(Arc::clone(&self.device));
+        for id in buffers {
+            self.buffers.prepare_write(id, &mut writes)?;
+        }
+        writes.flush()
     }
 
     // ---- reading ----
@@ -265,7 +308,7 @@ impl Mount {
         if let Some(why) = &self.shutdown {
             return Err(Error::Shutdown(why.clone()));
         }
-        if self.log.is_none() {
+        if self.log.is_none() && self.making.is_none() {
             return Err(Error::os(Errno::EROFS, "the filesystem is open for reading only"));
         }
         Ok(())
@@ -343,6 +386,9 @@ impl Mount {
     /// [`Error::Io`] from the device, which also shuts the filesystem down.
     pub fn checkpoint(&mut self) -> Result<()> {
         self.check_writable()?;
+        if self.making.is_some() {
+            return Ok(());
+        }
         if self.unflushed {
             self.device.flush().map_err(|e| self.fail(e))?;
             self.unflushed = false;

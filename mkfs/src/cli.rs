@@ -4,8 +4,8 @@
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use libfs::format::features::QuotaFlags;
 use libfs::mkfs::{
-    AgSizing, Amount, DeviceTraits, Features, LogSizing, Notice, Options, RootDirectory,
-    SelfHealing, Sizes, Stripe, Toggle,
+    AgSizing, Amount, DeviceTraits, Features, GroupSizing, LogSizing, Notice, Options,
+    RealtimeOptions, RootDirectory, SelfHealing, Sizes, Stripe, Toggle,
 };
 
 use crate::config::{self, Role};
@@ -29,7 +29,7 @@ const GROUPS: &[(&str, &str)] = &[
 ];
 
 /// Options of xfsprogs 7.2 that this program does not have.
-const MISSING_GROUPS: &[char] = &['p', 'r'];
+const MISSING_GROUPS: &[char] = &['p'];
 
 /// What the value of an option with suboptions is called.
 pub const SUBOPTIONS: &str = "suboption[=value],...";
@@ -76,6 +76,22 @@ pub fn command() -> Command {
 /// The letter that an identifier of one letter is.
 fn first(id: &str) -> char {
     id.chars().next().unwrap_or('?')
+}
+
+/// What is asked of the realtime section.
+#[derive(Debug, Default)]
+struct Realtime {
+    name: Option<String>,
+    file: bool,
+    size: Option<String>,
+    extent_size: Option<String>,
+    no_align: bool,
+    group_count: Option<u64>,
+    group_size: Option<String>,
+    concurrency: Option<u32>,
+    zoned: bool,
+    start: Option<String>,
+    reserved: Option<String>,
 }
 
 /// What the command line asks for.
@@ -125,6 +141,7 @@ pub struct Cli {
     max_atomic_write: Option<String>,
     features: Features,
     quota: QuotaFlags,
+    realtime: Realtime,
     self_healing: Option<SelfHealing>,
     uuid: Option<[u8; 16]>,
     label: Vec<u8>,
@@ -270,7 +287,7 @@ impl Cli {
             ('m', "uuid") => return self.take_uuid(option, value),
             ('m', "autofsck") => return self.take_self_healing(option, value),
             ('n', "version") => return self.take_naming(option, value),
-            ('d' | 'l', "concurrency") => return self.take_concurrency(option, value),
+            ('d' | 'l' | 'r', "concurrency") => return self.take_concurrency(option, value),
             ('d', "name") => {
                 self.name = Some(self.seen.words(option, value)?);
                 return Ok(());
@@ -282,6 +299,10 @@ impl Cli {
                     "makecfg" => self.make_config = Some(path),
                     _ => {}
                 }
+                return Ok(());
+            }
+            ('r', "name" | "rtdev") => {
+                self.realtime.name = Some(self.seen.words(option, value)?);
                 return Ok(());
             }
             ('l', "name" | "logdev") => {
@@ -298,6 +319,11 @@ impl Cli {
             ('l', "su") => Some(&mut self.log_stripe_unit),
             ('n', "size") => Some(&mut self.directory_size),
             ('i', "max_atomic_write") => Some(&mut self.max_atomic_write),
+            ('r', "size") => Some(&mut self.realtime.size),
+            ('r', "extsize") => Some(&mut self.realtime.extent_size),
+            ('r', "rgsize") => Some(&mut self.realtime.group_size),
+            ('r', "start") => Some(&mut self.realtime.start),
+            ('r', "reserved") => Some(&mut self.realtime.reserved),
             _ => None,
         } {
             *words = Some(self.seen.words(option, value)?);
@@ -337,6 +363,10 @@ impl Cli {
             ('i', "sparse") => features.sparse_inodes = chosen,
             ('i', "nrext64") => features.large_extent_counts = chosen,
             ('i', "exchange") => features.exchange_range = chosen,
+            ('r', "file") => self.realtime.file = on,
+            ('r', "noalign") => self.realtime.no_align = on,
+            ('r', "rgcount") => self.realtime.group_count = Some(small.into()),
+            ('r', "zoned") => self.realtime.zoned = on,
             ('l', "file") => self.log_file = on,
             ('l', "agnum") => self.log_ag = Some(small.into()),
             ('l', "internal") => self.internal_log = Some(on),
@@ -413,10 +443,10 @@ impl Cli {
             1 => crate::environment::cpus(),
             threads => threads,
         };
-        if option.letter == 'd' {
-            self.data_concurrency = Some(threads);
-        } else {
-            self.log_concurrency = Some(threads);
+        match option.letter {
+            'd' => self.data_concurrency = Some(threads),
+            'r' => self.realtime.concurrency = Some(threads),
+            _ => self.log_concurrency = Some(threads),
         }
         Ok(())
     }
@@ -459,6 +489,43 @@ impl Cli {
         })
     }
 
+    /// The realtime section, if it is to lie on a device of its own.
+    pub fn external_realtime(&self) -> Option<Section<'_>> {
+        let realtime = &self.realtime;
+        realtime.name.is_some().then_some(Section {
+            letter: 'r',
+            title: "rt",
+            name: realtime.name.as_deref(),
+            file: realtime.file,
+            sized: realtime.size.is_some(),
+        })
+    }
+
+    fn realtime_options(
+        &mut self,
+        sizes: Sizes,
+        device: Option<DeviceTraits>,
+    ) -> Result<RealtimeOptions, Refusal> {
+        let asked = std::mem::take(&mut self.realtime);
+        let group_size = self.amount('r', "rgsize", asked.group_size, sizes)?;
+        let sizing = match (asked.group_count, group_size, asked.concurrency) {
+            (Some(count), ..) => GroupSizing::Count(count),
+            (_, Some(size), _) => GroupSizing::Size(size),
+            (.., Some(threads)) => GroupSizing::Concurrency(threads),
+            _ => GroupSizing::Automatic,
+        };
+        Ok(RealtimeOptions {
+            device,
+            extent_size: self.amount('r', "extsize", asked.extent_size, sizes)?,
+            size: self.amount('r', "size", asked.size, sizes)?,
+            no_align: asked.no_align,
+            sizing,
+            zoned: asked.zoned,
+            start: self.amount('r', "start", asked.start, sizes)?,
+            reserved: self.amount('r', "reserved", asked.reserved, sizes)?,
+        })
+    }
+
     /// What is asked of the filesystem, now that block and sector size are known.
     ///
     /// # Errors
@@ -468,6 +535,7 @@ impl Cli {
         mut self,
         sizes: Sizes,
         log_device: Option<DeviceTraits>,
+        realtime_device: Option<DeviceTraits>,
         environment: &Environment,
     ) -> Result<Options, Refusal> {
         self.check_version4()?;
@@ -482,6 +550,7 @@ impl Cli {
         Ok(Options {
             features: self.features,
             quota: self.quota,
+            realtime: self.realtime_options(sizes, realtime_device)?,
             self_healing: self.self_healing,
             uuid: self.uuid.unwrap_or_else(|| uuid::Uuid::new_v4().into_bytes()),
             data_size,

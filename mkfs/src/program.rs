@@ -38,14 +38,16 @@ fn run() -> Result<(), Refusal> {
     }
     let target = Target::find(&cli.data())?;
     let log = cli.external_log().map(|section| Target::find(&section)).transpose()?;
+    let realtime = cli.external_realtime().map(|section| Target::find(&section)).transpose()?;
     let traits = target.traits()?;
     let log_traits = log.as_ref().map(Target::traits).transpose()?;
+    let realtime_traits = realtime.as_ref().map(Target::traits).transpose()?;
     let sizes = Sizes::new(cli.block_size, cli.sector_size, &traits, &mut notify)?
         .with_log(cli.log_sector_size, log_traits.as_ref())?;
     let make_config = cli.make_config.clone();
     let (force, dry_run, quiet, discard) = (cli.force, cli.dry_run, cli.quiet, cli.discard);
-    let options = cli.into_options(sizes, log_traits, &Environment::read())?;
-    for target in [Some(&target), log.as_ref()].into_iter().flatten() {
+    let options = cli.into_options(sizes, log_traits, realtime_traits, &Environment::read())?;
+    for target in [Some(&target), log.as_ref(), realtime.as_ref()].into_iter().flatten() {
         target.refuse_mounted()?;
     }
     if !force {
@@ -56,8 +58,13 @@ fn run() -> Result<(), Refusal> {
         return config::write(&path, &plan, &options);
     }
     if dry_run || !quiet {
-        let names =
-            Names { data: &target.name, log: log.as_ref().map(|log| &*log.name), realtime: None };
+        let name = |target: &Option<Target>| target.as_ref().map(|target| target.name.clone());
+        let (log_name, realtime_name) = (name(&log), name(&realtime));
+        let names = Names {
+            data: &target.name,
+            log: log_name.as_deref(),
+            realtime: realtime_name.as_deref(),
+        };
         print(&report::geometry(&plan.geometry, &names));
     }
     if dry_run {
@@ -66,7 +73,13 @@ fn run() -> Result<(), Refusal> {
     plan.root_inode()?;
     let device = target.open(plan.bytes())?;
     let log_device = log.as_ref().map(|log| log.open(plan.log_bytes())).transpose()?;
-    let opened = [Some((&target, &device)), log.as_ref().zip(log_device.as_ref())];
+    let realtime_device =
+        realtime.as_ref().map(|realtime| realtime.open(plan.realtime_bytes())).transpose()?;
+    let opened = [
+        Some((&target, &device)),
+        log.as_ref().zip(log_device.as_ref()),
+        realtime.as_ref().zip(realtime_device.as_ref()),
+    ];
     for (target, device) in opened.into_iter().flatten() {
         if discard && target.can_discard() {
             discard_all(device, quiet)?;
@@ -76,7 +89,8 @@ fn run() -> Result<(), Refusal> {
     let mut progress = |done, total| show_progress(&mut bar, done, total);
     let overwrite = force && !target.create;
     let log_device = log_device.as_ref().map(|device| device as &dyn Device);
-    let devices = Devices { data: &device, log: log_device };
+    let realtime_device = realtime_device.as_ref().map(|device| device as &dyn Device);
+    let devices = Devices { data: &device, log: log_device, realtime: realtime_device };
     plan.write_to(&devices, overwrite, &mut progress).map_err(failed)
 }
 

@@ -143,6 +143,22 @@ pub static TABLE: &[Suboption] = &[
     value('n', "version", Kind::Number(2, 2)),
     flag('n', "ftype"),
     flag('n', "parent"),
+    value('r', "extsize", Kind::Size(4096, GIBI)),
+    value('r', "size", Kind::Size(0, i64::MAX)),
+    value('r', "rtdev", Kind::Text).not_with(&[('r', "name"), ('r', "start")]),
+    flag('r', "file"),
+    value('r', "name", Kind::Text).not_with(&[('r', "rtdev"), ('r', "start")]),
+    flag('r', "noalign"),
+    value('r', "rgcount", Kind::Number(1, U32_MAX))
+        .not_with(&[('r', "rgsize"), ('r', "concurrency")]),
+    value('r', "rgsize", Kind::Size(0, i64::MAX))
+        .not_with(&[('r', "rgcount"), ('r', "concurrency")]),
+    value('r', "concurrency", Kind::Size(0, I32_MAX))
+        .or(1)
+        .not_with(&[('r', "rgcount"), ('r', "rgsize")]),
+    flag('r', "zoned"),
+    value('r', "start", Kind::Size(0, i64::MAX)).not_with(&[('r', "rtdev"), ('r', "name")]),
+    value('r', "reserved", Kind::Size(0, i64::MAX)),
     value('s', "size", SECTOR).not_with(&[('s', "sectsize"), ('d', "sectsize")]),
     value('s', "sectsize", SECTOR).not_with(&[('s', "size"), ('d', "sectsize")]),
 ];

@@ -153,6 +153,9 @@ impl Mount {
     /// A generation number for an inode that was never used, hard to guess as Linux's is.
     pub(crate) fn random_generation(&mut self, ino: u64) -> u32 {
         use std::hash::{BuildHasher, RandomState};
+        if let Some(generation) = self.generation_of_made() {
+            return generation;
+        }
         let now = self.clock.now();
         RandomState::new().hash_one((ino, now.seconds, now.nanos)) as u32
     }

@@ -13,11 +13,20 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Clock {
     last: Timestamp,
+    stands: bool,
 }
 
 impl Clock {
+    /// A clock that stands at `time`: a filesystem that is being made has one time only.
+    pub(crate) fn standing(time: Timestamp) -> Self {
+        Clock { last: time, stands: true }
+    }
+
     /// The present time, later than all that were given before.
     pub fn now(&mut self) -> Timestamp {
+        if self.stands {
+            return self.last;
+        }
         let present = match SystemTime::now().duration_since(UNIX_EPOCH) {
             Ok(since) => Timestamp {
                 seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX / 2),

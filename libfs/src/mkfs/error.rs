@@ -1,6 +1,8 @@
 //! Why a filesystem cannot be made as asked. The words are those of mkfs.xfs 7.2, which
 //! scripts look for.
 
+use super::RealtimeError;
+
 /// A request that cannot be met.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs)] // Each message says what its variant means.
@@ -19,10 +21,8 @@ pub enum PlanError {
     LogSectorSize,
     #[error("illegal log sector size {0}")]
     IllegalLogSectorSize(u32),
-    #[error("persistent quota flags not supported without metadir support")]
-    QuotaWithoutMetadir,
-    #[error("mkfs.xfs: {0} is not supported by this program yet")]
-    Unsupported(&'static str),
+    #[error(transparent)]
+    Realtime(#[from] RealtimeError),
     #[error("mkfs.xfs: root inode ({found}) not allocated in expected location ({expected})")]
     RootInode { found: u32, expected: u32 },
     #[error(
@@ -128,6 +128,8 @@ pub enum PlanError {
     LogUnalignable(u64),
     #[error("illegal extent size hint {hint}, must be less than {limit}.")]
     ExtentSizeHint { hint: u32, limit: u64 },
+    #[error("illegal extent size hint {hint}, must be less than {limit} and a multiple of {unit}.")]
+    RealtimeExtentSizeHint { hint: u32, limit: u64, unit: u32 },
     #[error("illegal CoW extent size hint {hint}, must be less than {limit}.")]
     CowExtentSizeHint { hint: u32, limit: u64 },
     #[error("Filesystem must be larger than 300MiB.")]
@@ -149,7 +151,6 @@ impl PlanError {
         !matches!(
             self,
             InodeSize { .. }
-                | Unsupported(_)
                 | RootInode { .. }
                 | TooManyGroupsForData { .. }
                 | StripeUnaligned { .. }

@@ -1,10 +1,11 @@
 //! Which features go together.
 
-use super::{Features, Notice, Options, PlanError, SelfHealing, Toggle};
+use super::{Features, Notice, Options, PlanError, SelfHealing, Toggle, realtime};
 
 /// The features a filesystem gets, and what its self-healing property says, if anything.
 pub(super) fn settle(
     options: &Options,
+    block: u32,
     notify: &mut dyn FnMut(Notice),
 ) -> Result<(Features, Option<SelfHealing>), PlanError> {
     let mut features = options.features;
@@ -27,16 +28,7 @@ pub(super) fn settle(
     if !features.free_inode_btree.on {
         refuse_or_drop(&mut features.inode_btree_counts, PlanError::CountsWithoutFreeInodeBtree)?;
     }
-    if !options.quota.is_empty() {
-        let metadir = &mut features.metadata_directories;
-        if metadir.explicit && !metadir.on {
-            return Err(PlanError::QuotaWithoutMetadir);
-        }
-        metadir.on = true;
-    }
-    if features.metadata_directories.on {
-        return Err(PlanError::Unsupported("-m metadir"));
-    }
+    realtime::settle(options, &mut features, block)?;
     if options.root.cow_extent_size != 0 && !features.reflink.on {
         return Err(PlanError::CowExtentSizeWithoutReflink);
     }

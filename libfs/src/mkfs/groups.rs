@@ -325,7 +325,12 @@ fn automatic_ag_blocks(block: u64, data_blocks: u64, striped: bool) -> u64 {
 }
 
 /// Group size that gives each of `threads` a group of its own, of at least 4 GiB.
-fn concurrent_ag_blocks(block: u64, data_blocks: u64, automatic: u64, threads: u64) -> u64 {
+pub(super) fn concurrent_ag_blocks(
+    block: u64,
+    data_blocks: u64,
+    automatic: u64,
+    threads: u64,
+) -> u64 {
     let automatic_count = data_blocks.div_ceil(automatic);
     if threads == 0 || threads < automatic_count {
         return automatic;

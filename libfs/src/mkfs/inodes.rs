@@ -4,10 +4,12 @@
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::Plan;
+use super::realtime::DIRECTORY_FLAGS;
 use super::write::put;
 use crate::format::geometry::Fork;
 use crate::format::inode::{
-    CORE_SIZE, CRC_OFFSET, DiFlags, DiFlags2, Dinode, ForkFormat, MAGIC, Timestamp, mode,
+    CORE_SIZE, CRC_OFFSET, DiFlags, DiFlags2, Dinode, ForkFormat, MAGIC, MetafileType, Timestamp,
+    mode,
 };
 use crate::format::{NULL_AGINO, checksum};
 
@@ -22,10 +24,13 @@ const LEAST_ATTR_FORK: usize = 4 + 2 * 16;
 pub(super) fn chunk(plan: &Plan, first: u32) -> Vec<u8> {
     let geometry = &plan.geometry;
     let size = geometry.inode.size as usize;
+    let metadir = geometry.features.metadir;
     let mut blocks = vec![0; (geometry.inode.alloc_blocks as usize) << geometry.block_log];
     for (number, inode) in (u64::from(first)..).zip(blocks.chunks_exact_mut(size)) {
         let core = match number - u64::from(first) {
             0 => root(plan, number, inode),
+            1 if metadir => metadata_root(plan, number, inode),
+            2 if metadir => free(plan, number),
             1 => realtime(plan, number, Timestamp::default(), true),
             2 => realtime(plan, number, plan.time, false),
             _ => free(plan, number),
@@ -60,6 +65,28 @@ fn allocated(plan: &Plan, number: u64) -> Dinode {
     core
 }
 
+/// The root of the metadata directory: empty, and its own parent.
+fn metadata_root(plan: &Plan, number: u64, inode: &mut [u8]) -> Dinode {
+    let mut core = allocated(plan, number);
+    core.mode = mode::DIR.into();
+    core.nlink = 2.into();
+    core.metatype = MetafileType::Directory.to_disk().into();
+    core.flags = DIRECTORY_FLAGS.bits().into();
+    core.flags2 = (core.di_flags2() | DiFlags2::METADATA).bits().into();
+    core.changecount = 2.into();
+    no_entries(&mut core, number, inode);
+    core
+}
+
+/// Entries of a directory: none, none of them with a 64-bit number, and the parent's number.
+fn no_entries(core: &mut Dinode, parent: u64, inode: &mut [u8]) {
+    let mut entries = vec![0, 0];
+    entries.extend((parent as u32).to_be_bytes());
+    core.format = ForkFormat::Local.to_disk();
+    core.size = (entries.len() as u64).into();
+    put(inode, CORE_SIZE, &entries);
+}
+
 /// An empty regular file. The bitmap's access time serves as a sequence number, so it
 /// starts at zero.
 fn realtime(plan: &Plan, number: u64, atime: Timestamp, bitmap: bool) -> Dinode {
@@ -84,12 +111,7 @@ fn root(plan: &Plan, number: u64, inode: &mut [u8]) -> Dinode {
     core.gen_ = 0.into();
     core.changecount = 2.into();
     inherit(plan, &mut core);
-    // Entries: none, none of them with a 64-bit number, and the parent's number.
-    let mut entries = vec![0, 0];
-    entries.extend((number as u32).to_be_bytes());
-    core.format = ForkFormat::Local.to_disk();
-    core.size = (entries.len() as u64).into();
-    put(inode, CORE_SIZE, &entries);
+    no_entries(&mut core, number, inode);
     if let Some(level) = plan.self_healing {
         let attributes = attributes(level.name().as_bytes());
         let literal = inode.len() - CORE_SIZE;

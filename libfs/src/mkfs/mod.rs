@@ -13,6 +13,7 @@ mod log_size;
 mod old;
 mod options;
 mod plan;
+mod realtime;
 mod sizes;
 #[cfg(test)]
 mod tests;
@@ -24,5 +25,6 @@ pub use options::{
     Stripe, Toggle,
 };
 pub use plan::Plan;
+pub use realtime::{GroupSizing, RealtimeError, RealtimeOptions};
 pub use sizes::Sizes;
 pub use write::{Devices, Progress};

@@ -1,5 +1,6 @@
 //! What the user may ask of a new filesystem, and what the device says of itself.
 
+use super::RealtimeOptions;
 use crate::format::features::QuotaFlags;
 use crate::format::inode::Timestamp;
 
@@ -235,6 +236,8 @@ pub struct Options {
     /// Quotas that are accounted and enforced from the first mount on; they need metadata
     /// directories, which any of them turns on.
     pub quota: QuotaFlags,
+    /// The realtime section.
+    pub realtime: RealtimeOptions,
     /// Self-healing property; `None` leaves the choice to the features.
     pub self_healing: Option<SelfHealing>,
     /// Identity of the filesystem.
@@ -285,6 +288,7 @@ impl Default for Options {
         Self {
             features: Features::default(),
             quota: QuotaFlags::empty(),
+            realtime: RealtimeOptions::default(),
             self_healing: None,
             uuid: [0; 16],
             label: Vec::new(),

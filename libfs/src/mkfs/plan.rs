@@ -7,7 +7,7 @@ use super::layout::Group;
 use super::log_size::{self, LogPlace, MIN_SUPPORTED_BYTES};
 use super::{
     AgSizing, DeviceTraits, Features, LogSizing, Notice, Options, PlanError, RootDirectory,
-    SelfHealing, Sizes, features,
+    SelfHealing, Sizes, features, realtime,
 };
 use crate::format::NULL_INO;
 use crate::format::features::{Features2, Incompat, RoCompat, Version};
@@ -18,8 +18,6 @@ use crate::format::superblock::{Dsb, LABEL_MAX, MAGIC};
 const MEBI: u64 = 1 << 20;
 const TEBI: u64 = 1 << 40;
 const FIFTY_TEBI: u64 = 50 * TEBI;
-/// Smallest realtime extent in bytes.
-const MIN_REALTIME_EXTENT: u32 = 4096;
 /// Longest extent that one mapping can have, in blocks.
 const MAX_EXTENT: u64 = (1 << 21) - 1;
 
@@ -55,7 +53,8 @@ impl Plan {
         notify: &mut dyn FnMut(Notice),
     ) -> Result<Self, PlanError> {
         let block = u64::from(sizes.block);
-        let (features, self_healing) = features::settle(options, notify)?;
+        let whole = device;
+        let (features, self_healing) = features::settle(options, sizes.block, notify)?;
         let directory_block = directory_block_size(options, sizes.block)?;
         let inode = inode_size(options, sizes.block)?;
         let data_blocks = length(options.data_size.as_ref(), "data", sizes.block, notify)?;
@@ -63,6 +62,8 @@ impl Plan {
             LogSizing::Size(size) => length(Some(size), "log", sizes.block, notify)?,
             _ => None,
         };
+        let realtime_blocks = length(options.realtime.size.as_ref(), "rt", sizes.block, notify)?;
+        let (device, start) = &realtime::share(options, device, sizes, data_blocks)?;
         let data_blocks = data_size(options, device, sizes, data_blocks)?;
         match log_blocks {
             Some(blocks) if options.log_device.is_none() && blocks >= data_blocks => {
@@ -81,10 +82,15 @@ impl Plan {
         }
         check_atomic_write(options, block)?;
         let groups = Groups::new(options, device, block, data_blocks, &stripes, notify)?;
+        let metadir = features.metadata_directories.on;
+        let section = (*start, realtime_blocks);
+        let section =
+            realtime::Section::new(options, whole, sizes.block, metadir, section, notify)?;
         let mut superblock = Dsb::new_zeroed();
         set_sizes(&mut superblock, sizes, inode, directory_block);
         set_features(&mut superblock, &features, &stripes, sizes);
         set_groups(&mut superblock, &groups, &stripes, options);
+        section.put(&mut superblock);
         superblock.logsunit = ((log_unit * block).max(1) as u32).into();
         let geometry = planned_geometry(&superblock)?;
         let log = log_size::place(options, device, &geometry, &groups, log_unit)?;
@@ -95,7 +101,11 @@ impl Plan {
             superblock,
             log: log.start.map(|(ag, start)| (ag as u32, start as u32)),
             self_healing,
-            root: options.root,
+            // Zones are what such a filesystem is made for.
+            root: RootDirectory {
+                realtime: options.root.realtime || options.realtime.zoned,
+                ..options.root
+            },
             time: options.time,
             generation: options.generation,
         };
@@ -146,6 +156,12 @@ impl Plan {
     fn check_hints(&self) -> Result<(), PlanError> {
         let limit = MAX_EXTENT.min(u64::from(self.geometry.ag_blocks) / 2);
         let RootDirectory { extent_size, cow_extent_size, .. } = self.root;
+        let unit = self.geometry.realtime.extent_size;
+        let on_realtime = self.root.realtime && self.geometry.realtime.blocks != 0;
+        if on_realtime && !extent_size.is_multiple_of(unit) {
+            let hint = extent_size;
+            return Err(PlanError::RealtimeExtentSizeHint { hint, limit, unit });
+        }
         if u64::from(extent_size) > limit {
             return Err(PlanError::ExtentSizeHint { hint: extent_size, limit });
         }
@@ -282,7 +298,6 @@ fn set_sizes(sb: &mut Dsb, sizes: Sizes, inode: u32, directory_block: u32) {
     sb.inopblock = ((sizes.block / inode) as u16).into();
     sb.inopblog = log2(sizes.block / inode);
     sb.dirblklog = log2(directory_block / sizes.block);
-    sb.rextsize = (MIN_REALTIME_EXTENT / sizes.block).max(1).into();
     if sizes.sector.max(sizes.log_sector) > 512 {
         sb.logsectlog = log2(sizes.log_sector);
         sb.logsectsize = (sizes.log_sector as u16).into();
@@ -318,6 +333,7 @@ fn set_features(sb: &mut Dsb, features: &Features, stripes: &Stripes, sizes: Siz
     incompat.set(Incompat::NREXT64, features.large_extent_counts.on);
     incompat.set(Incompat::EXCHRANGE, features.exchange_range.on);
     incompat.set(Incompat::PARENT, features.parent_pointers.on);
+    incompat.set(Incompat::METADIR, features.metadata_directories.on);
     sb.features_incompat = incompat.bits().into();
     // Chunks are aligned to inode buffers, or where they may be sparse to chunks.
     let inode = u32::from(sb.inodesize.get());
@@ -365,11 +381,19 @@ fn set_log(sb: &mut Dsb, geometry: &Geometry, log: &LogPlace) {
 
 fn set_identity(sb: &mut Dsb, options: &Options) {
     sb.uuid = options.uuid;
+    if !options.quota.is_empty() {
+        sb.qflags = options.quota.bits().into();
+        sb.versionnum = (sb.versionnum.get() | Version::QUOTA.bits()).into();
+    }
     for (place, byte) in sb.fname.iter_mut().zip(options.label.iter().take(LABEL_MAX)) {
         *place = *byte;
     }
-    for inode in [&mut sb.rootino, &mut sb.rbmino, &mut sb.rsumino] {
-        *inode = NULL_INO.into();
+    sb.rootino = NULL_INO.into();
+    if sb.incompat().contains(Incompat::METADIR) {
+        sb.metadirino = NULL_INO.into();
+    } else {
+        sb.rbmino = NULL_INO.into();
+        sb.rsumino = NULL_INO.into();
     }
     sb.inprogress = 1;
 }

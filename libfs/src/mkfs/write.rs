@@ -6,7 +6,7 @@
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::layout::Group;
-use super::{Plan, inodes, old};
+use super::{Plan, inodes, old, realtime};
 use crate::device::{Device, Zeroed};
 use crate::format::ag::{
     AGF_CRC_OFFSET, AGF_MAGIC, AGFL_CRC_OFFSET, AGFL_MAGIC, AGI_CRC_OFFSET, AGI_MAGIC, Agf,
@@ -15,7 +15,7 @@ use crate::format::ag::{
 use crate::format::btree_block::{BtreeKind, Header};
 use crate::format::btree_record::{FreeExtent, InodeChunk};
 use crate::format::features::Version;
-use crate::format::geometry::{FsBlock, INODES_PER_CHUNK};
+use crate::format::geometry::{FsBlock, INODES_PER_CHUNK, Ino};
 use crate::format::superblock::{CRC_OFFSET, Dsb};
 use crate::format::{NULL_AGBLOCK, NULL_AGINO, checksum, log};
 use crate::{Errno, Error, Result};
@@ -26,9 +26,6 @@ const WIPE: u64 = 128 * 1024;
 /// Zeros written at a time where the device cannot make them itself.
 const ZEROS: usize = 1 << 20;
 
-/// Inodes that a new filesystem has: root directory, realtime bitmap and summary.
-pub(super) const USED_INODES: u32 = 3;
-
 /// What a filesystem is written to.
 #[derive(Clone, Copy)]
 pub struct Devices<'a> {
@@ -36,6 +33,8 @@ pub struct Devices<'a> {
     pub data: &'a dyn Device,
     /// The log, if it is on a device of its own.
     pub log: Option<&'a dyn Device>,
+    /// The realtime section, if it is on a device of its own.
+    pub realtime: Option<&'a dyn Device>,
 }
 
 /// How the zeroing of the log goes on, in bytes done and in all; called only where zeros
@@ -53,13 +52,18 @@ impl Plan {
         u64::from(self.geometry.log.blocks) * u64::from(self.geometry.block_size)
     }
 
+    /// Bytes of a realtime section on a device of its own.
+    pub fn realtime_bytes(&self) -> u64 {
+        self.geometry.realtime.blocks * u64::from(self.geometry.block_size)
+    }
+
     /// Writes a filesystem that needs no other device than that of its data: see
     /// [`Plan::write_to`].
     ///
     /// # Errors
     /// As [`Plan::write_to`].
     pub fn write(&self, device: &dyn Device, overwrite: bool, progress: Progress) -> Result<()> {
-        self.write_to(&Devices { data: device, log: None }, overwrite, progress)
+        self.write_to(&Devices { data: device, log: None, realtime: None }, overwrite, progress)
     }
 
     /// Writes the filesystem, and makes it durable. `overwrite` says that an older
@@ -87,8 +91,29 @@ impl Plan {
         device.write_at(&inodes, self.geometry.agblock_daddr(0, chunk) << 9)?;
         self.rewrite_some_copies(device, first)?;
         device.flush()?;
-        self.write_superblock(device, 0, &self.finished_superblock(first))?;
+        let finished = realtime::fill(self, devices, &self.finished_superblock(first))?;
+        self.write_superblock(device, 0, &finished)?;
         device.flush()
+    }
+
+    /// Writes only what files are made with: superblock, group headers and the first inodes.
+    pub(super) fn write_headers(&self, device: &dyn Device, superblock: &Dsb) -> Result<()> {
+        self.write_superblock(device, 0, superblock)?;
+        for number in 0..self.geometry.ag_count {
+            self.write_group(device, &Group::new(self, number))?;
+        }
+        let first = superblock.rootino.get() as u32;
+        let inodes = inodes::chunk(self, first);
+        device.write_at(
+            &inodes,
+            self.geometry.fsblock_byte(self.geometry.ino_fsblock(Ino(first.into()))),
+        )
+    }
+
+    /// Inodes in use before any file is made: the root directory, and the root of the metadata
+    /// directory or else bitmap and summary of the realtime section.
+    fn used_inodes(&self) -> u32 {
+        if self.geometry.features.metadir { 2 } else { 3 }
     }
 
     fn wipe_ends(&self, device: &dyn Device) -> Result<()> {
@@ -112,6 +137,9 @@ impl Plan {
         let count = self.geometry.ag_count;
         let mut copy = self.superblock;
         copy.rootino = u64::from(first).into();
+        if self.geometry.features.metadir {
+            copy.metadirino = (u64::from(first) + 1).into();
+        }
         if count > 1 {
             self.write_superblock(device, count - 1, &copy)?;
         }
@@ -127,10 +155,14 @@ impl Plan {
         let inode = &self.geometry.inode;
         let first = u64::from(first);
         sb.rootino = first.into();
-        sb.rbmino = (first + 1).into();
-        sb.rsumino = (first + 2).into();
+        if self.geometry.features.metadir {
+            sb.metadirino = (first + 1).into();
+        } else {
+            sb.rbmino = (first + 1).into();
+            sb.rsumino = (first + 2).into();
+        }
         sb.icount = u64::from(inode.alloc_inodes).into();
-        sb.ifree = u64::from(inode.alloc_inodes - USED_INODES).into();
+        sb.ifree = u64::from(inode.alloc_inodes - self.used_inodes()).into();
         sb.fdblocks = (sb.fdblocks.get() - u64::from(inode.alloc_blocks)).into();
         if self.self_healing.is_some() {
             sb.versionnum = (sb.versionnum.get() | Version::ATTR.bits()).into();
@@ -243,7 +275,7 @@ impl Plan {
         if let Some(chunk) = group.inode_chunk {
             let count = self.geometry.inode.alloc_inodes;
             agi.count = count.into();
-            agi.freecount = (count - USED_INODES).into();
+            agi.freecount = (count - self.used_inodes()).into();
             agi.newino = self.geometry.agbno_agino(chunk).into();
         }
         agi
@@ -300,7 +332,7 @@ impl Plan {
         let first = self.geometry.agbno_agino(chunk);
         let inodes = first..first + self.geometry.inode.alloc_inodes;
         let record = |startino| {
-            let used = if startino == first { USED_INODES } else { 0 };
+            let used = if startino == first { self.used_inodes() } else { 0 };
             InodeChunk {
                 startino,
                 holemask: 0,

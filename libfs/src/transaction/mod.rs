@@ -185,7 +185,9 @@ impl<'m> Transaction<'m> {
     pub fn log_inode(&mut self, inode: InodeRef, fields: InodeLogFlags) {
         self.dirty = true;
         let size = self.mount.geo.inode.size;
-        self.mount.inodes.count_change(inode, fields);
+        if self.mount.generation_of_made().is_none() {
+            self.mount.inodes.count_change(inode, fields);
+        }
         let in_core = self.mount.inodes.get_mut(inode);
         in_core.log.fields |= fields | InodeLogFlags::CORE;
         if !in_core.log.in_cil {

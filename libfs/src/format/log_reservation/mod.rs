@@ -3,7 +3,6 @@
 //! Linux refuses to mount a filesystem whose log is smaller than
 //! [`minimum_log_blocks`], so these numbers are part of the format although they
 //! are stored nowhere. They were checked against `xfs_db -c logres` of xfsprogs 7.2.
-//! Realtime volumes need more than is counted here; they are not supported yet.
 
 mod untorn;
 
@@ -13,6 +12,7 @@ use self::untorn::untorn_log_bytes;
 
 use super::btree_block::BtreeKind;
 use super::geometry::{Geometry, MaxLevels};
+use super::realtime::WORD_LEN;
 
 /// Bytes that logging one buffer costs beside its contents (operation header and buffer
 /// log format structure, in the multiple of 128 that Linux has always reserved).
@@ -369,6 +369,7 @@ impl<'a> Calculator<'a> {
             + self.sectors(3)
             + self.blocks(self.free_space_blocks(2));
         let free = self.sectors(5) + self.blocks(self.free_space_blocks(2));
+        let map = map.max(self.realtime_map());
         QUOTA
             + match era {
                 Era::Now => map.max(free).max(self.reference_counts(1)),
@@ -376,9 +377,40 @@ impl<'a> Calculator<'a> {
             }
     }
 
+    /// Mapping one realtime extent.
+    fn realtime_map(&self) -> u64 {
+        if !self.geometry.features.realtime {
+            return 0;
+        }
+        let blocks =
+            u64::from(self.levels.bmap_data) + self.realtime_blocks(1) + self.free_space_blocks(1);
+        self.inodes(1) + self.sectors(3) + self.blocks(blocks)
+    }
+
+    /// Freeing two realtime extents.
+    fn realtime_unmap(&self) -> u64 {
+        if !self.geometry.features.realtime {
+            return 0;
+        }
+        self.sectors(5) + self.blocks(self.realtime_blocks(2) + self.free_space_blocks(2))
+    }
+
+    /// Blocks of realtime metadata that taking or freeing `extents` extents of the greatest
+    /// length changes: the bitmap's, and one of the summary. Btrees of realtime groups are
+    /// changed in transactions of their own.
+    fn realtime_blocks(&self, extents: u64) -> u64 {
+        let section = &self.geometry.realtime;
+        if self.geometry.features.zoned {
+            return 0;
+        }
+        let bytes = u64::from(WORD_LEN) * u64::from(section.words_per_block);
+        extents * (u64::from(super::extent::MAX_LEN / 8).div_ceil(bytes) + 1)
+    }
+
     fn truncate(&self, era: Era) -> u64 {
         let unmap = self.inodes(1) + self.blocks(u64::from(self.levels.bmap_data) + 1);
         let free = self.sectors(9) + self.blocks(self.free_space_blocks(4));
+        let unmap = unmap.max(self.realtime_unmap());
         QUOTA
             + match era {
                 Era::Now => unmap.max(free).max(self.reference_counts(2)),
