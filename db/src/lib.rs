@@ -14,6 +14,7 @@ pub mod getopt;
 mod journal;
 pub mod json;
 pub mod mdrestore;
+pub mod metadump;
 mod mounted;
 pub mod options;
 mod positions;

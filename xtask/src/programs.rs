@@ -18,4 +18,6 @@ pub const PROGRAMS: &[Program] = &[
     Program { binary: "xfs_io", name: "xfs_io", options: io::program::command },
     Program { binary: "xfs_repair", name: "xfs_repair", options: repair::options::command },
     Program { binary: "xfs_db", name: "xfs_db", options: db::options::command },
+    Program { binary: "xfs_metadump", name: "xfs_metadump", options: db::metadump::command },
+    Program { binary: "xfs_mdrestore", name: "xfs_mdrestore", options: db::mdrestore::command },
 ];

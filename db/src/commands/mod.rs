@@ -42,6 +42,7 @@ mod logformat;
 mod logres;
 mod ls;
 mod makecfg;
+pub mod metadump;
 mod parent;
 mod path;
 mod pop;
@@ -135,6 +136,7 @@ pub static COMMANDS: &[Command] = &[
     logres::COMMAND,
     ls::COMMAND,
     makecfg::COMMAND,
+    metadump::COMMAND,
     parent::COMMAND,
     path::COMMAND,
     pop::COMMAND,

@@ -71,9 +71,13 @@ impl Sizes {
             let bytes = blocks.checked_mul(sb.blocksize.get().into());
             bytes.ok_or_else(|| refuse(format!("a size of {blocks} blocks is impossible")))
         };
-        let realtime = if sb.rtstart.get() == 0 { sb.rblocks.get() } else { 0 };
+        // A realtime section may lie behind the data on the same device.
+        let (data, realtime) = match sb.rtstart.get() {
+            0 => (sb.dblocks.get(), sb.rblocks.get()),
+            start => (start.saturating_add(sb.rblocks.get()), 0),
+        };
         Ok(Sizes {
-            data: bytes(sb.dblocks.get())?,
+            data: bytes(data)?,
             log: bytes(sb.logblocks.get().into())?,
             realtime: bytes(realtime)?,
         })

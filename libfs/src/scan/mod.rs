@@ -19,7 +19,7 @@ mod realtime;
 mod trees;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use directory::Entry;
 pub use groups::AgHeaders;

@@ -15,7 +15,7 @@ const FILES: usize = 700;
 
 /// A filesystem with a directory of several blocks, a file in so many extents that they are
 /// in a btree, and the number of its extents.
-static SAMPLE: LazyLock<(Arc<MemoryDevice>, u64)> = LazyLock::new(|| {
+pub(crate) static SAMPLE: LazyLock<(Arc<MemoryDevice>, u64)> = LazyLock::new(|| {
     let device = Arc::new(MemoryDevice::new(SIZE));
     let mut filesystem = Filesystem::make(device.clone()).unwrap();
     filesystem.make_directory("/d", 0o755).unwrap();
