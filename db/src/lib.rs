@@ -13,6 +13,7 @@ pub mod files;
 pub mod getopt;
 mod journal;
 pub mod json;
+pub mod logprint;
 pub mod mdrestore;
 pub mod metadump;
 mod mounted;

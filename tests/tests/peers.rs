@@ -63,6 +63,8 @@ mod gallery;
 mod harness;
 #[path = "peers/inode.rs"]
 mod inode;
+#[path = "peers/logprint.rs"]
+mod logprint;
 #[path = "peers/metadump.rs"]
 mod metadump;
 #[path = "peers/mkfs.rs"]

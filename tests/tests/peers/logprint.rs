@@ -1,0 +1,312 @@
+//! What xfs_logprint says of logs that Linux left: the same text as xfsprogs 7.2 prints, apart
+//! from the addresses of its memory that 7.2 prints in the view by transactions.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use libfs::device::{Device, FileDevice};
+use libfs::format::geometry::Geometry;
+use libfs::format::log::BASIC_BLOCK;
+use libfs::format::superblock::Superblock;
+use libfs::journal::{LogArea, find_ends};
+use tests::crash::{self, Cut};
+use tests::linux::{self, Linux, Mount};
+use tests::ours;
+use tests::peers::{Peers, run};
+use tests::scratch::Scratch;
+use tests::skip::say;
+use tests::sparse::copy;
+use tests::uml::Uml;
+use tests::workload::Workload;
+
+/// Every way to look.
+const VIEWS: [&str; 15] = [
+    "",
+    "-t",
+    "-t -b -i -q",
+    "-t -b -i -q -o",
+    "-t -n",
+    "-t -D",
+    "-n",
+    "-o",
+    "-v",
+    "-n -v",
+    "-d",
+    "-s 100",
+    "-s 100 -n",
+    "-c",
+    "-e -o",
+];
+
+/// What a program says and how it ends.
+struct Said {
+    text: String,
+    errors: String,
+    status: Option<i32>,
+}
+
+fn said(command: &mut Command) -> Result<Said> {
+    let output = command.output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    Ok(Said { text: without_addresses(&text), errors, status: output.status.code() })
+}
+
+/// The text with zeroes for the addresses behind `a:0x` and `q:0x`.
+fn without_addresses(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        let words = line.split(' ').map(|word| {
+            let address = word.starts_with("a:0x") || word.starts_with("q:0x");
+            if address { &word[..2] } else { word }
+        });
+        out.push_str(&words.collect::<Vec<_>>().join(" "));
+        out.push('\n');
+    }
+    out
+}
+
+/// Compares all views of a log; `args` name it.
+fn alike(peers: &Peers, args: &[&str], kinds: &mut BTreeMap<String, usize>) -> Result<usize> {
+    for view in VIEWS {
+        let options: Vec<&str> = view.split_whitespace().collect();
+        let theirs = said(peers.command("xfs_logprint").args(&options).args(args))?;
+        let found = said(ours::command("xfs_logprint").args(&options).args(args))?;
+        let lines = theirs.text.lines().zip(found.text.lines());
+        if let Some((number, (their, our))) = lines.enumerate().find(|(_, (a, b))| a != b) {
+            anyhow::bail!("{view:?}, line {}:\n{their}\nours:\n{our}", number + 1);
+        }
+        let count = |said: &Said| said.text.lines().count();
+        ensure!(
+            theirs.text == found.text,
+            "{view:?}: {} lines, ours {}",
+            count(&theirs),
+            count(&found)
+        );
+        ensure!(theirs.status == found.status, "{view:?}: {:?}, {:?}", theirs.status, found.status);
+        ensure!(theirs.errors == found.errors, "{view:?}: {:?}, {:?}", theirs.errors, found.errors);
+        if view == "-t" {
+            let items = theirs.text.lines().filter_map(|line| line.split_once(": cnt:"));
+            items.for_each(|(kind, _)| *kinds.entry(kind.trim().to_owned()).or_default() += 1);
+        }
+    }
+    Ok(VIEWS.len())
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn logs_of_workloads_are_printed_as_xfsprogs_does() {
+    let Some(peers) = Peers::or_skip() else { return };
+    let Some(linux) = Linux::or_skip(&peers) else { return };
+    let cases = [
+        (Workload::Mixed, Cut::FlushLog, ""),
+        (Workload::Unlink, Cut::FlushLog, ""),
+        (Workload::Exchange, Cut::FlushLog, ""),
+        (Workload::CopyOnWrite, Cut::DropLog, ""),
+        (Workload::Clone, Cut::FlushLog, ""),
+        (Workload::Truncate, Cut::DropLog, "-b size=1k -m rmapbt=0"),
+        (Workload::Mixed, Cut::DropLog, "-n size=16k -l su=32k -m bigtime=0"),
+        (Workload::Mixed, Cut::FlushLog, "-l su=256k -i size=2048,nrext64=0 -m reflink=0"),
+        (Workload::Unlink, Cut::FlushLog, "-s size=4k -n parent=0"),
+    ];
+    let (mut kinds, mut compared) = (BTreeMap::new(), 0);
+    for (seed, (workload, cut, options)) in (21..).zip(cases) {
+        let scratch = Scratch::new().unwrap();
+        let image = scratch.path("image");
+        let options: Vec<&str> = options.split_whitespace().collect();
+        peers.mkfs(&image, 400 << 20, &options).unwrap();
+        crash::within(&linux, &peers, &image, workload, seed, cut).unwrap();
+        let result = alike(&peers, &[path(&image)], &mut kinds);
+        keep(&image, result.is_err());
+        compared += result.with_context(|| format!("{workload} on {options:?}")).unwrap();
+    }
+    say(&format!("{compared} views of 9 logs, with {kinds:?}"));
+    for kind in ["BUF", "INO", "ICR", "EFI", "EFD", "RUI", "RUD"] {
+        assert!(kinds.contains_key(kind), "no {kind}");
+    }
+}
+
+/// Keeps an image that shows a difference where the environment asks for that.
+fn keep(image: &Path, different: bool) {
+    if let (true, Some(directory)) = (different, std::env::var_os("XFS_TEST_KEEP")) {
+        copy(
+            image,
+            &Path::new(&directory)
+                .join(image.file_name().unwrap_or_default())
+                .with_extension("kept"),
+        )
+        .unwrap();
+    }
+}
+
+/// Quota, realtime and what else the machine's own Linux may lack.
+#[test]
+fn logs_of_quota_and_realtime_are_printed_as_xfsprogs_does() {
+    let Some(peers) = Peers::or_skip() else { return };
+    let Some(uml) = Uml::or_skip(&peers) else { return };
+    let scratch = Scratch::new().unwrap();
+    let (data, realtime) = (scratch.path("data"), scratch.path("realtime"));
+    std::fs::File::create(&realtime).unwrap().set_len(200 << 20).unwrap();
+    let device = format!("rtdev={}", realtime.display());
+    let options = ["-m", "metadir=1", "-r", &device, "-d", "rtinherit=1"];
+    peers.mkfs(&data, 400 << 20, &options).unwrap();
+    let quota = scratch.path("quota");
+    peers.mkfs(&quota, 400 << 20, &["-d", "agcount=2"]).unwrap();
+    let workload = ours::path("workload").unwrap();
+    let script = format!(
+        "export XFS_PEERS_DIR='{peers}'\n\
+         mkdir /mnt/a /mnt/b\n\
+         mount -t xfs -o rtdev=/dev/ubdb /dev/ubda /mnt/a\n\
+         '{workload}' mixed /mnt/a 31 flush\n\
+         umount /mnt/a\n\
+         mount -t xfs -o uquota,gquota,pquota /dev/ubdc /mnt/b\n\
+         for name in one two three; do echo $name > /mnt/b/$name; chown 1000:100 /mnt/b/$name; done\n\
+         '{peers}/bin/xfs_io' -c 'label -s changed' /mnt/b\n\
+         '{workload}' mixed /mnt/b 32 flush\n\
+         umount /mnt/b\n",
+        peers = peers.directory().display(),
+        workload = workload.display()
+    );
+    uml.run(&[&data, &realtime, &quota], &script).unwrap();
+    let mut kinds = BTreeMap::new();
+    for image in [&data, &quota] {
+        let result = alike(&peers, &[path(image)], &mut kinds);
+        keep(image, result.is_err());
+        result.unwrap();
+    }
+    say(&format!("logs of quota and realtime, with {kinds:?}"));
+    assert!(kinds.contains_key("DQ"), "{kinds:?}");
+}
+
+/// A log that was written round more than once, before and after recovery; torn ends; holes.
+#[test]
+fn wrapped_cleared_torn_and_damaged_logs_are_printed_as_xfsprogs_does() {
+    let Some(peers) = Peers::or_skip() else { return };
+    if !linux::host_or_skip() {
+        return;
+    }
+    let scratch = Scratch::new().unwrap();
+    let image = scratch.path("image");
+    let options = "--unsupported -b size=1k -m rmapbt=0,reflink=0 -l size=5m";
+    let options: Vec<&str> = options.split_whitespace().collect();
+    peers.mkfs(&image, 200 << 20, &options).unwrap();
+    crash::after(&peers, &image, Cut::FlushLog, write_round).unwrap();
+    let mut kinds = BTreeMap::new();
+    let mut compared = alike(&peers, &[path(&image)], &mut kinds).unwrap();
+    let (area, head, cycle) = head(&image).unwrap();
+    assert!(cycle > 1, "the log was not written round");
+    let recovered = scratch.path("recovered");
+    copy(&image, &recovered).unwrap();
+    crash::after(&peers, &recovered, Cut::FlushLog, |root| {
+        std::fs::write(root.join("one more"), "")?;
+        Ok(())
+    })
+    .unwrap();
+    let result = alike(&peers, &[path(&recovered)], &mut kinds);
+    keep(&recovered, result.is_err());
+    compared += result.unwrap();
+    let damaged = scratch.path("damaged");
+    // Blocks behind the newest record, as no crash leaves them, at the oldest, and in records.
+    let back = |blocks| area.advance(head, area.blocks - blocks);
+    for (at, count, byte) in [(back(40), 3, 0), (back(900), 1, 7), (head + 300, 200, 0)] {
+        copy(&image, &damaged).unwrap();
+        let device = FileDevice::open(&damaged).unwrap();
+        device.write_at(&vec![byte; count * BASIC_BLOCK], area.byte(at)).unwrap();
+        drop(device);
+        for view in ["", "-d", "-n", "-o"] {
+            let args: Vec<&str> = view.split_whitespace().chain([path(&damaged)]).collect();
+            let theirs = said(peers.command("xfs_logprint").args(&args)).unwrap();
+            let found = said(ours::command("xfs_logprint").args(&args)).unwrap();
+            assert!(theirs.text == found.text, "{view:?} of a log damaged at {at}");
+            assert_eq!((theirs.status, theirs.errors), (found.status, found.errors), "{view:?}");
+            compared += 1;
+        }
+    }
+    say(&format!("{compared} views of wrapped, recovered and damaged logs"));
+}
+
+/// Writes more log than there is.
+fn write_round(root: &Path) -> Result<()> {
+    let sync = || rustix::fs::syncfs(std::fs::File::open(root)?).map_err(anyhow::Error::from);
+    for round in 0..60 {
+        for file in 0..200 {
+            std::fs::write(root.join(format!("file{round}-{file}")), "")?;
+        }
+        sync()?;
+        for file in 0..200 {
+            std::fs::remove_file(root.join(format!("file{round}-{file}")))?;
+        }
+        sync()?;
+    }
+    std::fs::write(root.join("last"), "")?;
+    Ok(())
+}
+
+/// Where the log is, and the block and cycle of its head.
+fn head(image: &Path) -> Result<(LogArea, u32, u32)> {
+    let device = FileDevice::open_read_only(image)?;
+    let mut sector = vec![0; 4096];
+    device.read_at(&mut sector, 0)?;
+    let area = LogArea::internal(&Geometry::new(&Superblock::decode(&sector)?.dsb)?)?;
+    let ends = find_ends(&device, area)?;
+    Ok((area, ends.head.block(), ends.head.cycle()))
+}
+
+#[test]
+fn clean_external_and_copied_logs_are_printed_as_xfsprogs_does() {
+    let Some(peers) = Peers::or_skip() else { return };
+    let scratch = Scratch::new().unwrap();
+    let (image, log) = (scratch.path("image"), scratch.path("log"));
+    std::fs::File::create(&log).unwrap().set_len(64 << 20).unwrap();
+    let mut kinds = BTreeMap::new();
+    peers.mkfs(&image, 400 << 20, &["-l", &format!("logdev={}", log.display())]).unwrap();
+    alike(&peers, &["-l", path(&log), path(&image)], &mut kinds).unwrap();
+    alike(&peers, &[path(&image)], &mut kinds).expect("an external log that was not named");
+    peers.mkfs(&image, 400 << 20, &[]).unwrap();
+    alike(&peers, &[path(&image)], &mut kinds).unwrap();
+    let clean = run(ours::command("xfs_logprint").arg("-t").arg(&image)).unwrap();
+    assert!(clean.contains("<CLEAN>"), "{clean}");
+    let copies: [PathBuf; 2] = ["theirs", "ours"].map(|name| scratch.path(name));
+    run(peers.command("xfs_logprint").arg("-C").args([&copies[0], &image])).unwrap();
+    run(ours::command("xfs_logprint").arg("-C").args([&copies[1], &image])).unwrap();
+    assert!(std::fs::read(&copies[0]).unwrap() == std::fs::read(&copies[1]).unwrap());
+    // Of a copy, 7.2 prints the transactional view alone as it should.
+    let copied = said(peers.command("xfs_logprint").args(["-t", "-f"]).arg(&copies[0])).unwrap();
+    let found = said(ours::command("xfs_logprint").args(["-t", "-f"]).arg(&copies[0])).unwrap();
+    assert_eq!((copied.text, copied.status), (found.text, found.status));
+    let below = |said: Said| said.text.lines().skip(3).map(str::to_owned).collect::<Vec<_>>();
+    let copied = said(ours::command("xfs_logprint").arg("-f").arg(&copies[0])).unwrap();
+    assert_eq!(below(copied), below(said(ours::command("xfs_logprint").arg(&image)).unwrap()));
+    if linux::host_or_skip() {
+        // After recovery the log is clean, behind records of its past.
+        let mount = Mount::new(&image).unwrap();
+        std::fs::write(mount.path("file"), "").unwrap();
+        mount.unmount().unwrap();
+        alike(&peers, &[path(&image)], &mut kinds).unwrap();
+    }
+}
+
+#[test]
+fn wrong_options_are_refused_as_xfsprogs_does() {
+    let Some(peers) = Peers::or_skip() else { return };
+    let lines = ["", "-x image", "-Z", "image more", "-s", "-h image", "-l", "/nonexistent", "-V"];
+    for line in lines.iter().chain(&["-f /nonexistent"]) {
+        let args: Vec<&str> = line.split_whitespace().collect();
+        let theirs = said(peers.command("xfs_logprint").args(&args)).unwrap();
+        let found = said(ours::command("xfs_logprint").args(&args)).unwrap();
+        assert_eq!(theirs.status, found.status, "{line}");
+        // getopt names the program by its path.
+        let errors = |said: &Said| -> Vec<String> {
+            let lines = said.errors.lines().map(|line| {
+                line.rsplit_once("xfs_logprint:").map_or(line, |(_, rest)| rest).to_owned()
+            });
+            lines.collect()
+        };
+        assert_eq!(errors(&theirs), errors(&found), "{line}");
+    }
+}
