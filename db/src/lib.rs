@@ -8,6 +8,7 @@
 
 pub mod attributes;
 pub mod commands;
+mod convert;
 pub mod fields;
 pub mod files;
 pub mod getopt;

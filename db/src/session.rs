@@ -82,6 +82,11 @@ impl Cursor {
         Cursor { kind, source, daddr, buffer, offset: 0, len, crc_ok: None, scattered }
     }
 
+    /// Disk address of the object, which may be inside the buffer.
+    pub fn object_daddr(&self) -> u64 {
+        self.daddr.saturating_add((self.offset / BASIC_BLOCK) as u64)
+    }
+
     /// The object's bytes; those that the buffer ends before are missing.
     pub fn data(&self) -> &[u8] {
         let end = self.offset.saturating_add(self.len).min(self.buffer.len());
@@ -669,9 +674,10 @@ impl Session {
         self.go_realtime_block(Type::Data, extent.start.0 + (block - extent.offset))
     }
 
-    /// Where the realtime section is.
+    /// Where the realtime section is. Without a device of its own it is taken to be on the data
+    /// device, as xfs_db does.
     pub fn realtime_source(&self) -> Source {
-        if self.geo.realtime.is_internal() { Source::Data } else { Source::Realtime }
+        if self.realtime.is_some() { Source::Realtime } else { Source::Data }
     }
 
     /// Moves the cursor to a realtime block.

@@ -24,7 +24,9 @@ an argument, tells the current one.
 fn run(session: &mut Session, args: &[&str]) -> Result<String> {
     let Some(text) = args.first() else {
         return Ok(match &session.cursor {
-            Some(cursor) => format!("{} daddr is {}\n", cursor.source.device_name(), cursor.daddr),
+            Some(cursor) => {
+                format!("{} daddr is {}\n", cursor.source.device_name(), cursor.object_daddr())
+            }
             None => "current daddr is 0\n".into(),
         });
     };

@@ -34,9 +34,9 @@ fn run(session: &mut Session, args: &[&str]) -> Result<String> {
     let &[text] = given.words.as_slice() else {
         bail!("dquot command requires one {name} id argument");
     };
-    let id = number(text).with_context(|| format!("bad {name} id for dquot {text}"))? as u32;
     let ino = session.quota_inode(kind)?;
     let ino = ino.with_context(|| format!("no {name} quota inode present"))?;
+    let id = number(text).with_context(|| format!("bad {name} id for dquot {text}"))? as u32;
     let before = session.ino.replace(ino);
     let record = find(session, id);
     session.ino = before;

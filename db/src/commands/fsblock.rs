@@ -26,7 +26,7 @@ fn run(session: &mut Session, args: &[&str]) -> Result<String> {
     let Some(text) = args.first() else {
         let cursor = session.cursor.as_ref().filter(|cursor| cursor.source == Source::Data);
         let cursor = cursor.context("cursor does not point to data device")?;
-        let block = session.geo.daddr_fsblock(cursor.daddr);
+        let block = session.geo.daddr_fsblock(cursor.object_daddr());
         return Ok(format!("current fsblock is {block}\n"));
     };
     let bad = || format!("bad fsblock {text}");

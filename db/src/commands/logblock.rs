@@ -32,7 +32,11 @@ fn run(session: &mut Session, args: &[&str]) -> Result<String> {
     let first = session.geo.log.start.map_or(0, |start| start.0);
     let Some(text) = args.first() else {
         let current = current(session, first).filter(|&block| block < blocks);
-        let block = current.context("current address does not point to log")?;
+        let on_data = session.cursor.as_ref().is_some_and(|cursor| cursor.source == Source::Data);
+        let block = current.context(match on_data && first != 0 {
+            true => "current address not within internal log",
+            false => "current address does not point to log",
+        })?;
         return Ok(format!("current logblock is {block}\n"));
     };
     let block = number(text).filter(|&block| block < blocks);

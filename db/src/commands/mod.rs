@@ -15,6 +15,7 @@ mod blocktrash;
 mod bmap;
 mod btdump;
 mod btheight;
+mod convert;
 mod crc;
 mod daddr;
 mod dblock;
@@ -53,6 +54,7 @@ mod rdump;
 mod rgresv;
 mod ring;
 mod rtblock;
+mod rtconvert;
 mod rtextent;
 mod rtsb;
 mod sb;
@@ -109,6 +111,7 @@ pub static COMMANDS: &[Command] = &[
     bmap::COMMAND,
     btdump::COMMAND,
     btheight::COMMAND,
+    convert::COMMAND,
     crc::COMMAND,
     daddr::COMMAND,
     dblock::COMMAND,
@@ -147,6 +150,7 @@ pub static COMMANDS: &[Command] = &[
     rgresv::COMMAND,
     ring::COMMAND,
     rtblock::COMMAND,
+    rtconvert::COMMAND,
     rtextent::COMMAND,
     rtsb::COMMAND,
     sb::COMMAND,

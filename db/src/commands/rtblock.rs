@@ -46,7 +46,8 @@ fn run(session: &mut Session, args: &[&str]) -> Result<String> {
 /// An error is returned if the cursor is not in the realtime section.
 pub fn current(session: &Session) -> Result<u64> {
     let cursor = session.cursor.as_ref().filter(|cursor| match cursor.source {
-        Source::Data => session.geo.realtime.is_internal(),
+        // Without a device of its own the section is taken to be on this one.
+        Source::Data => session.realtime.is_none(),
         source => source == Source::Realtime,
     });
     let block = cursor.and_then(|cursor| session.geo.daddr_rt_block(cursor.daddr));

@@ -36,6 +36,9 @@ fn run(session: &mut Session, args: &[&str]) -> Result<String> {
     };
     let extent = number(text).filter(|&extent| extent < realtime.extents);
     let extent = extent.with_context(|| format!("bad rtextent {text}"))?;
-    session.go_realtime_block(Type::Data, extent.saturating_mul(size))?;
+    let daddr = session.geo.rt_block_daddr(extent.saturating_mul(size));
+    let len = size.saturating_mul(session.geo.block_size.into());
+    let len = usize::try_from(len).context("realtime extents are too large")?;
+    session.go_on(session.realtime_source(), Type::Data, daddr, len)?;
     Ok(String::new())
 }

@@ -10,7 +10,7 @@ pub const COMMAND: Command = Command {
     name: "rtsb",
     alias: None,
     min_args: 0,
-    max_args: Some(0),
+    max_args: None,
     expert: false,
     args: "",
     summary: "set current address to realtime sb header",
@@ -25,10 +25,13 @@ are realtime groups.
     run,
 };
 
-fn run(session: &mut Session, _: &[&str]) -> Result<String> {
+fn run(session: &mut Session, args: &[&str]) -> Result<String> {
     let source = session.realtime_source();
-    if !session.geo.realtime.has_groups || session.device_of(source).is_err() {
+    if !session.geo.realtime.has_groups {
         bail!("command rtsb not found");
+    }
+    if !args.is_empty() {
+        bail!("bad argument count {} to rtsb, expected 0 arguments", args.len());
     }
     session.go_on(source, Type::Rtsb, 0, session.geo.block_size as usize)?;
     Ok(String::new())

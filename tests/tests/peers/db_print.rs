@@ -7,6 +7,7 @@ use tests::db_pair::Pair;
 use tests::db_walk::{self, Difference, Limits, Walk};
 use tests::gallery::{Gallery, PICTURES};
 use tests::peers::Peers;
+use tests::workload::Random;
 
 /// Differences that are shown when there are any.
 const SHOWN: usize = 100;
@@ -64,6 +65,113 @@ fn every_structure_and_field_prints_the_same() {
     };
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     compare(&names, Limits { inodes: 300, blocks: 12 });
+}
+
+/// Kinds of addresses that `convert` and `rtconvert` know, a few mistakes among them.
+const UNITS: &[&str] = &[
+    "agbno", "agblock", "agino", "aginode", "agno", "agnumber", "bboff", "daddroff", "blkoff",
+    "fsboff", "agboff", "byte", "fsbyte", "daddr", "bb", "fsblock", "fsb", "fsbno", "ino", "inode",
+    "inoidx", "offset", "inooff", "inodeoff", "foo",
+];
+const REALTIME_UNITS: &[&str] = &[
+    "rgblock",
+    "rgbno",
+    "rgno",
+    "rgnumber",
+    "bboff",
+    "daddroff",
+    "blkoff",
+    "fsboff",
+    "rtboff",
+    "byte",
+    "fsbyte",
+    "daddr",
+    "bb",
+    "rtblock",
+    "rtb",
+    "rtbno",
+    "rtx",
+    "rtextent",
+    "rbmblock",
+    "rbmb",
+    "rbmword",
+    "rbmw",
+    "rsumblock",
+    "rsmb",
+    "rsuminfo",
+    "rsmi",
+    "rsumlog",
+    "rsml",
+    "foo",
+];
+
+/// Commands about addresses, with every pair of kinds, and numbers that fit in most.
+fn conversions(command: &str, units: &[&str]) -> Vec<Vec<String>> {
+    let mut requests = Vec::new();
+    let mut random = Random::new(7);
+    for from in units {
+        for to in units {
+            let value = random.below(30_000);
+            requests.push(vec![format!("{command} {from} {value} {to}")]);
+            let (other, small) =
+                (units[random.below(units.len() as u64) as usize], random.below(8));
+            requests.push(vec![format!("{command} {from} 2 {other} {small} {to}")]);
+            requests.push(vec![format!("{command} {other} {small} {from} 3 {to}")]);
+        }
+    }
+    requests.extend(
+        ["", " agno", " agno 1", " agno x byte", " agno 1 agbno 1", " rtx x byte"]
+            .map(|args| vec![format!("{command}{args}")]),
+    );
+    requests
+}
+
+#[test]
+fn addresses_are_told_and_gone_to_as_by_7_2() {
+    let Some(peers) = Peers::or_skip() else { return };
+    let names = ["default", "realtime-extents", "rtgroups", "external-log", "quota", "metadir"];
+    let Some(gallery) = Gallery::or_skip(&peers, &names) else { return };
+    let mut count = 0;
+    let mut failures = String::new();
+    for exhibit in &gallery.exhibits {
+        let mut requests = Vec::new();
+        match exhibit.picture.name {
+            "default" => requests.extend(conversions("convert", UNITS)),
+            "realtime-extents" | "rtgroups" => {
+                requests.extend(conversions("rtconvert", REALTIME_UNITS));
+            }
+            _ => {}
+        }
+        for command in ["rtblock", "rtextent", "logblock", "dquot -u", "dquot -g", "dquot -p"] {
+            for value in ["0", "1", "77", "100", "4000", "16383", "100000", "999999999", "x"] {
+                let go = format!("{command} {value}");
+                requests.push(vec![go, "addr".into(), "daddr".into(), "fsblock".into()]);
+                // Of a quota record on no realtime device 7.2 tells the extent behind it.
+                if command.starts_with("dquot") {
+                    continue;
+                }
+                requests.extend(["rtblock", "rtextent", "logblock"].map(|line| {
+                    vec!["fsblock 30".into(), format!("{command} {value}"), line.into()]
+                }));
+            }
+        }
+        requests.extend(
+            ["dquot", "dquot 1 2", "dquot -u", "dquot -x 1", "rtsb 1"]
+                .map(|line| vec![line.into()]),
+        );
+        let answers = Pair::of(&peers, exhibit).ask(&requests).unwrap();
+        count += answers.len();
+        for (request, answer) in requests.iter().zip(answers) {
+            if answer.theirs != answer.own {
+                failures.push_str(&format!(
+                    "{}: {request:?}\n7.2: {}ours: {}",
+                    exhibit.picture.name, answer.theirs, answer.own
+                ));
+            }
+        }
+    }
+    tests::skip::say(&format!("{count} addresses"));
+    assert!(failures.is_empty(), "{failures:.20000}");
 }
 
 /// The value of a field in the text of 7.2.
