@@ -32,9 +32,12 @@ pub fn main() -> ExitCode {
     }
     for line in &options.commands {
         execute(&mut session, line);
-        if session.done {
+        // `quit` in a file of commands ends reading that, not the commands given here.
+        let from_file = line.split_whitespace().next() == Some("source");
+        if session.done && !from_file {
             break;
         }
+        session.done = false;
     }
     ExitCode::from(session.exit_status)
 }

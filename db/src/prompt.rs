@@ -3,7 +3,7 @@
 
 use crate::commands::COMMANDS;
 use crate::program::execute;
-use crate::session::{Session, say};
+use crate::session::Session;
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -36,7 +36,6 @@ fn plain(session: &mut Session) -> ExitCode {
             return ExitCode::from(session.exit_status);
         }
     }
-    say("\n");
     ExitCode::from(session.exit_status)
 }
 

@@ -38,7 +38,5 @@ fn run(session: &mut Session, args: &[&str]) -> Result<String> {
         }
     }
     session.sources -= 1;
-    // Leaving the outermost file is all that `quit` in a file does.
-    session.done &= session.sources > 0;
     Ok(String::new())
 }
