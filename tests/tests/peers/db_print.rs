@@ -129,7 +129,8 @@ fn conversions(command: &str, units: &[&str]) -> Vec<Vec<String>> {
 #[test]
 fn addresses_are_told_and_gone_to_as_by_7_2() {
     let Some(peers) = Peers::or_skip() else { return };
-    let names = ["default", "realtime-extents", "rtgroups", "external-log", "quota", "metadir"];
+    let names =
+        ["default", "realtime-extents", "rtgroups", "external-log", "quota", "metadir", "striped"];
     let Some(gallery) = Gallery::or_skip(&peers, &names) else { return };
     let mut count = 0;
     let mut failures = String::new();
@@ -141,6 +142,9 @@ fn addresses_are_told_and_gone_to_as_by_7_2() {
                 requests.extend(conversions("rtconvert", REALTIME_UNITS));
             }
             _ => {}
+        }
+        for value in ["1", "-r 8", "-l 8", "-r x", "-l 99999999", "-r", "999999999"] {
+            requests.push(vec![format!("daddr {value}"), "addr".into(), "daddr".into()]);
         }
         for command in ["rtblock", "rtextent", "logblock", "dquot -u", "dquot -g", "dquot -p"] {
             for value in ["0", "1", "77", "100", "4000", "16383", "100000", "999999999", "x"] {
