@@ -72,8 +72,12 @@ pub fn change_in_place<T>(
     session: &mut Session,
     in_place: impl FnOnce(&Devices) -> libfs::Result<T>,
 ) -> Result<T> {
-    change(session, |_| Ok(()))?;
-    let status = std::mem::replace(&mut session.exit_status, 1);
+    let status = session.exit_status;
+    begin(session)?;
+    // With a clean log nothing but the superblock need be sound.
+    if log_is_dirty(session)? {
+        change(session, |_| Ok(()))?;
+    }
     let changed = in_place(&devices(session))?;
     super::store::refresh(session)?;
     session.exit_status = status;
