@@ -5,6 +5,7 @@ use crate::mounted;
 use crate::options::Options;
 use crate::positions::{Positions, Visit};
 use crate::types::Type;
+use crate::usage::Usage;
 use anyhow::{Context, Result, bail};
 use libfs::device::{Device, FileDevice};
 use libfs::format::dir::FileType;
@@ -150,6 +151,8 @@ pub struct Session {
     pub sources: usize,
     /// File that output is copied to.
     pub log_file: Option<(String, std::fs::File)>,
+    /// What `blockget` found.
+    pub usage: Option<Usage>,
     /// Set by `quit`.
     pub done: bool,
 }
@@ -196,8 +199,14 @@ impl Session {
             debug: 0,
             sources: 0,
             log_file: None,
+            usage: None,
             done: false,
         })
+    }
+
+    /// The name of the device that has the filesystem.
+    pub fn device_name(&self) -> String {
+        self.device.name().to_owned()
     }
 
     /// Goes through the filesystem; damage on the way is told on standard error.

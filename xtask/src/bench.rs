@@ -21,6 +21,7 @@ use crate::shell::{self, cargo, step, target_directory};
 mod atomic;
 mod files;
 mod log;
+pub mod look;
 mod mkfs;
 
 /// What a benchmark found.
@@ -46,6 +47,7 @@ const BENCHES: &[(&str, bool, Bench)] = &[
     ("create", true, files::create),
     ("put", true, files::put_and_get),
     ("replay", true, log::replay),
+    ("look", true, look::look),
 ];
 
 /// What every benchmark gets.

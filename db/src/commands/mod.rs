@@ -11,10 +11,14 @@ mod attr_list;
 mod attr_remove;
 mod attr_set;
 mod back;
+mod blockfree;
+mod blockget;
 mod blocktrash;
+mod blockuse;
 mod bmap;
 mod btdump;
 mod btheight;
+mod check;
 mod convert;
 mod crc;
 mod daddr;
@@ -43,7 +47,9 @@ mod logformat;
 mod logres;
 mod ls;
 mod makecfg;
+mod map;
 pub mod metadump;
+mod ncheck;
 mod parent;
 mod path;
 mod pop;
@@ -107,10 +113,14 @@ pub static COMMANDS: &[Command] = &[
     attr_remove::COMMAND,
     attr_set::COMMAND,
     back::COMMAND,
+    blockfree::COMMAND,
+    blockget::COMMAND,
     blocktrash::COMMAND,
+    blockuse::COMMAND,
     bmap::COMMAND,
     btdump::COMMAND,
     btheight::COMMAND,
+    check::COMMAND,
     convert::COMMAND,
     crc::COMMAND,
     daddr::COMMAND,
@@ -139,7 +149,9 @@ pub static COMMANDS: &[Command] = &[
     logres::COMMAND,
     ls::COMMAND,
     makecfg::COMMAND,
+    map::COMMAND,
     metadump::COMMAND,
+    ncheck::COMMAND,
     parent::COMMAND,
     path::COMMAND,
     pop::COMMAND,

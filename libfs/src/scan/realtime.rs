@@ -148,7 +148,10 @@ impl Scanner<'_> {
             return Ok(());
         }
         let room = space.len().saturating_sub(size_of::<RtBtreeRoot>());
-        let most = room / (kind.key_len() + kind.ptr_len());
+        // There is room for a low and a high key of each pointer, though reference counts have
+        // low ones only.
+        let keys = if kind == BtreeKind::RtRefcount { 2 * kind.key_len() } else { kind.key_len() };
+        let most = room / (keys + kind.ptr_len());
         let pointers = size_of::<RtBtreeRoot>() + most * kind.key_len();
         let mut children = Vec::new();
         for index in 0..usize::from(root.numrecs.get()).min(most) {

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use tests::gallery::{Exhibit, Gallery};
 use tests::ours;
 use tests::peers::Peers;
+use tests::scratch::Scratch;
 use tests::skip;
 
 /// Images that differ in what is counted: tree heights, shared blocks, realtime, metadata
@@ -48,6 +49,9 @@ fn cases_print_the_same() {
     let mut failures = Vec::new();
     for exhibit in &gallery.exhibits {
         for case in &cases {
+            if is_known_to_differ(exhibit.picture.name, case) {
+                continue;
+            }
             let (theirs, _) = run(peers.command("xfs_db"), exhibit, case);
             let (own, complaints) = run(ours::command("xfs_db"), exhibit, case);
             if let Some((a, b)) = first_difference(&theirs, &own) {
@@ -61,6 +65,28 @@ fn cases_print_the_same() {
     assert!(failures.is_empty(), "{} differ\n{}", failures.len(), failures.join("\n"));
 }
 
+/// What is not compared: 7.2 complains of sound filesystems with a metadata directory (its root
+/// is its own parent, its btrees have a format of their own, realtime files share blocks), and
+/// tells quota records one by one with -v.
+fn is_known_to_differ(image: &str, case: &str) -> bool {
+    let metadata_directory = ["metadir", "rtgroups", "rtgroups-deep", "zoned"].contains(&image);
+    case.starts_with("blockget") && metadata_directory || image == "quota" && case == "blockget -v"
+}
+
+/// What 7.2 complains of without reason is sound for ours, and so is all else that Linux made.
+#[test]
+fn sound_filesystems_check_clean() {
+    let Some(peers) = Peers::or_skip() else { return };
+    let names = ["default", "old", "quota", "metadir", "realtime", "rtgroups", "rtgroups-deep"];
+    let Some(gallery) = Gallery::or_skip(&peers, &names) else { return };
+    for exhibit in &gallery.exhibits {
+        let (own, complaints) = run(ours::command("xfs_db"), exhibit, "blockget; check");
+        let name = exhibit.picture.name;
+        assert_eq!(own, "no contradictions found\n", "{name}: {complaints}");
+        assert_eq!(complaints, "", "{name}");
+    }
+}
+
 /// The first lines that differ, if any do.
 fn first_difference(theirs: &str, own: &str) -> Option<(String, String)> {
     if theirs == own {
@@ -69,6 +95,67 @@ fn first_difference(theirs: &str, own: &str) -> Option<(String, String)> {
     let mut lines = theirs.lines().chain(["(the end)"]).zip(own.lines().chain(["(the end)"]));
     let (a, b) = lines.find(|(a, b)| a != b).unwrap_or(("other bytes", "other bytes"));
     Some((a.into(), b.into()))
+}
+
+/// Each damaged copy of an image gets the same complaints, in the same order.
+#[test]
+fn damage_gets_the_same_complaints() {
+    let Some(peers) = Peers::or_skip() else { return };
+    let Some(gallery) = Gallery::or_skip(&peers, &["default"]) else { return };
+    let scratch = Scratch::new().unwrap();
+    let mut exhibit = gallery.get("default").clone();
+    let sound = std::mem::replace(&mut exhibit.image, scratch.path("damaged"));
+    let cases = include_str!("db_damage.cases").lines().filter(|line| !line.starts_with('#'));
+    let (mut tried, mut failures) = (0, Vec::new());
+    for case in cases {
+        tests::sparse::copy(&sound, &exhibit.image).unwrap();
+        let mut command = peers.command("xfs_db");
+        command.arg("-x");
+        for line in case.split("; ") {
+            command.args(["-c", line]);
+        }
+        command.arg(&exhibit.image).output().unwrap();
+        let (theirs, _) = run(peers.command("xfs_db"), &exhibit, "blockget");
+        let (own, _) = run(ours::command("xfs_db"), &exhibit, "blockget");
+        tried += 1;
+        if let Some((a, b)) = first_difference(&theirs, &own) {
+            failures.push(format!("{case}: 7.2\n{a}\nours\n{b}"));
+        }
+    }
+    skip::say(&format!("xfs_db blockget: {tried} kinds of damage"));
+    assert!(failures.is_empty(), "{} differ\n{}", failures.len(), failures.join("\n"));
+}
+
+/// The picture has a strip for each group, whose free blocks are those that 7.2 counts.
+#[test]
+fn map_draws_every_group() {
+    let Some(peers) = Peers::or_skip() else { return };
+    let Some(gallery) = Gallery::or_skip(&peers, &["default", "striped"]) else { return };
+    let scratch = Scratch::new().unwrap();
+    for exhibit in &gallery.exhibits {
+        let count = run(peers.command("xfs_db"), exhibit, "sb 0; print agcount").0;
+        let count: usize = count.trim().rsplit(' ').next().unwrap().parse().unwrap();
+        let (text, _) = run(ours::command("xfs_db"), exhibit, "map -w 40");
+        assert_eq!(text.lines().filter(|line| line.starts_with("AG ")).count(), count);
+        for agno in 0..count {
+            let free = run(peers.command("xfs_db"), exhibit, &format!("agf {agno}; print"));
+            let field = |name: &str| -> f64 {
+                let line = free.0.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+                line.trim_start_matches(" = ").parse().unwrap()
+            };
+            let percent = field("freeblks") * 100.0 / field("length");
+            let line = text.lines().find(|line| line.starts_with(&format!("AG {agno:4} ")));
+            assert!(
+                line.unwrap().ends_with(&format!(" {percent:5.1}% free")),
+                "{line:?} {percent}"
+            );
+        }
+        let file = scratch.path("map.svg");
+        run(ours::command("xfs_db"), exhibit, &format!("map -o {}", file.display()));
+        let svg = std::fs::read_to_string(file).unwrap();
+        assert_eq!(svg.matches("% free</text>").count(), count);
+        assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
+    }
 }
 
 /// Whether a document is of a schema in `db/schema`; panics with what is wrong.
