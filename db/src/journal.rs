@@ -2,32 +2,57 @@
 
 use crate::session::Session;
 use anyhow::Result;
+use libfs::device::Device;
 use libfs::format::log::intent::{bmap_flags, refcount_flags, rmap_flags};
 use libfs::format::log::{
-    AttrIntent, BufferItem, DoneItem, ExchangeIntent, InodeItem, IntentItem, LogItem, Lsn,
-    MapExtent, blft, ilog,
+    AttrIntent, BufferItem, DoneItem, ExchangeIntent, InodeItem, IntentItem, LogItem, LogItemType,
+    Lsn, MapExtent, blft, ilog,
 };
 use libfs::journal::area::LogBlocks;
 use libfs::journal::reader::RawTransaction;
 use libfs::journal::record::CrcState;
 use libfs::journal::{
-    LogArea, LogEnds, LogState, Record, RecordReader, TransactionReader, find_ends,
+    LogArea, LogEnds, LogPlace, LogState, Record, RecordReader, TransactionReader, find_ends,
 };
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
+use unfinished::Unfinished;
+
+mod unfinished;
+
+/// What to show of the journal, besides its ends and the intents that are not finished.
+#[derive(Clone, Copy)]
+pub struct Parts {
+    /// Its records.
+    pub records: bool,
+    /// Its transactions.
+    pub transactions: bool,
+}
+
+/// The log of the filesystem that is looked at.
+fn place(session: &Session) -> Result<LogPlace> {
+    let data: Arc<dyn Device> = session.device.clone();
+    let log = session.log_device.clone().map(|log| -> Arc<dyn Device> { log });
+    Ok(LogPlace::find(&session.geo, &data, log.as_ref())?)
+}
 
 /// Prints the journal: where it begins and ends, then its records and its transactions, as
-/// asked for. Damage ends a list with a line that says what it is.
+/// asked for, and which intents in it are not finished. Damage ends a list with a line that
+/// says what it is.
 ///
 /// # Errors
 ///
-/// An error is returned if the log is on another device, or its ends cannot be found.
-pub fn show(session: &Session, records: bool, transactions: bool) -> Result<String> {
-    let area = LogArea::internal(&session.geo)?;
-    let ends = find_ends(&*session.device, area)?;
-    let blocks = LogBlocks::new(&*session.device, area);
-    let mut out = describe_ends(&ends, &area);
+/// An error is returned if the log is on a device that was not named, or its ends cannot be
+/// found.
+pub fn show(session: &Session, parts: Parts) -> Result<String> {
+    let place = place(session)?;
+    let ends = find_ends(place.device.as_ref(), place.area)?;
+    let blocks = LogBlocks::new(place.device.as_ref(), place.area);
+    let mut out = describe_ends(&ends, &place.area);
     let (tail, head) = (ends.tail.block(), ends.head.block());
-    if records {
+    if parts.records {
         for record in RecordReader::new(&blocks, tail, head) {
             match record {
                 Ok(record) => describe_record(&record, &mut out),
@@ -35,16 +60,80 @@ pub fn show(session: &Session, records: bool, transactions: bool) -> Result<Stri
             }
         }
     }
-    if transactions {
-        let mut reader = TransactionReader::new(&blocks, tail, head);
-        while let Some(transaction) = reader.next_raw() {
-            match transaction {
-                Ok(transaction) => describe_transaction(&transaction, &mut out),
-                Err(error) => _ = writeln!(out, "{error}"),
+    let mut unfinished = Unfinished::default();
+    let mut reader = TransactionReader::new(&blocks, tail, head);
+    while let Some(transaction) = reader.next_raw() {
+        match transaction {
+            Ok(transaction) => {
+                unfinished.take(&transaction);
+                if parts.transactions {
+                    describe_transaction(&transaction, &mut out);
+                }
             }
+            Err(error) => _ = writeln!(out, "{error}"),
         }
     }
+    unfinished.describe(&mut out);
     Ok(out)
+}
+
+/// The journal as JSON: its ends, its records, its transactions with their items by kind, and the
+/// intents that are not finished.
+///
+/// # Errors
+///
+/// As [`show`]; and an error is returned if a record between the ends is damaged.
+pub fn json(session: &Session) -> Result<Value> {
+    let place = place(session)?;
+    let ends = find_ends(place.device.as_ref(), place.area)?;
+    let blocks = LogBlocks::new(place.device.as_ref(), place.area);
+    let (tail, head) = (ends.tail.block(), ends.head.block());
+    let mut records = Vec::new();
+    for record in RecordReader::new(&blocks, tail, head) {
+        let record = record?;
+        records.push(json!({
+            "lsn": json_lsn(record.lsn()),
+            "tail": json_lsn(record.header.tail_lsn()),
+            "bytes": record.header.h_len.get(),
+            "operations": record.header.h_num_logops.get(),
+        }));
+    }
+    let (mut unfinished, mut transactions) = (Unfinished::default(), Vec::new());
+    let mut reader = TransactionReader::new(&blocks, tail, head);
+    while let Some(transaction) = reader.next_raw() {
+        let transaction = transaction?;
+        unfinished.take(&transaction);
+        transactions.push(json_transaction(&transaction));
+    }
+    Ok(json!({
+        "state": if ends.state == LogState::Clean { "clean" } else { "dirty" },
+        "blocks": place.area.blocks,
+        "head": json_lsn(ends.head),
+        "tail": json_lsn(ends.tail),
+        "torn": ends.torn,
+        "records": records,
+        "transactions": transactions,
+        "unfinished": unfinished.json(),
+    }))
+}
+
+fn json_lsn(lsn: Lsn) -> Value {
+    json!({ "cycle": lsn.cycle(), "block": lsn.block() })
+}
+
+fn json_transaction(transaction: &RawTransaction) -> Value {
+    let mut items = BTreeMap::<&str, u64>::new();
+    for regions in &transaction.items {
+        let kind = regions.first().and_then(|format| format.first_chunk::<2>());
+        let kind = kind.and_then(|kind| LogItemType::from_number(transaction.endian.u16(*kind)));
+        *items.entry(kind.map_or("unknown", LogItemType::name)).or_default() += 1;
+    }
+    json!({
+        "tid": transaction.tid,
+        "lsn": json_lsn(transaction.lsn),
+        "commit": json_lsn(transaction.commit_lsn),
+        "items": items,
+    })
 }
 
 /// A position as cycle and block.

@@ -2,6 +2,7 @@
 
 use super::Command;
 use crate::session::Session;
+use crate::{journal, json};
 use anyhow::{Context, Result, bail};
 
 /// The command.
@@ -11,22 +12,30 @@ pub const COMMAND: Command = Command {
     min_args: 0,
     max_args: Some(2),
     expert: false,
-    args: "[-r|-t] [stop|start <filename>]",
+    args: "[-r|-t|-i|--json] [stop|start <filename>]",
     summary: "decode the journal, or start or stop logging to a file",
     help: "\
 Without arguments, prints where the journal begins and ends, and each record between the
-two with its transactions and their items. With -r, records only; with -t, transactions
-only. `log start FILE` copies everything printed from then on to a file, `log stop` ends
+two with its transactions and their items, then the intents that are not finished. With -r, records
+only; with -t, transactions only; with -i, unfinished intents only. `log start FILE` copies everything printed from then on to a file, `log stop` ends
 that.
 ",
     run,
 };
 
 fn run(session: &mut Session, args: &[&str]) -> Result<String> {
-    match args {
-        [] => crate::journal::show(session, true, true),
-        ["-r"] => crate::journal::show(session, true, false),
-        ["-t"] => crate::journal::show(session, false, true),
+    let mut args = args.to_vec();
+    let both = journal::Parts { records: true, transactions: true };
+    let json = args.contains(&"--json") || (session.json && args.is_empty());
+    json::wanted(session, &mut args);
+    if json && args.is_empty() {
+        return Ok(json::document("log", &journal::json(session)?));
+    }
+    match args[..] {
+        [] => journal::show(session, both),
+        ["-r"] => journal::show(session, journal::Parts { transactions: false, ..both }),
+        ["-t"] => journal::show(session, journal::Parts { records: false, ..both }),
+        ["-i"] => journal::show(session, journal::Parts { records: false, transactions: false }),
         ["start", path] => start(session, path),
         ["stop"] => stop(session),
         ["start"] => bail!("no log file"),
