@@ -7,6 +7,8 @@ use super::RealtimeError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs)] // Each message says what its variant means.
 pub enum PlanError {
+    #[error("metadir not supported without exchange-range support")]
+    MetadirWithoutExchange,
     #[error("illegal block size {0}")]
     BlockSize(u32),
     #[error("Minimum block size for CRC enabled filesystems is {0} bytes.")]

@@ -32,6 +32,12 @@ pub(super) fn settle(
     if options.root.cow_extent_size != 0 && !features.reflink.on {
         return Err(PlanError::CowExtentSizeWithoutReflink);
     }
+    if features.metadata_directories.on && !features.exchange_range.on {
+        if features.exchange_range.explicit {
+            return Err(PlanError::MetadirWithoutExchange);
+        }
+        features.exchange_range.on = true;
+    }
     if options.max_atomic_write.is_some() && !features.reflink.on {
         return Err(PlanError::AtomicWriteWithoutReflink);
     }

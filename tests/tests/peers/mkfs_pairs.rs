@@ -42,6 +42,7 @@ const FACTORS: &[&[&str]] = &[
     &["-l agnum=0", "-l agnum=1", "-l logdev=log", "-l logdev=log,sectsize=4k"],
     &["-l size=64m", "-l size=77777k", "-l size=20000b", "-l concurrency=8", "-l concurrency=0"],
     &["-l su=32k", "-l su=256k", "-l sunit=8"],
+    &["-m metadir=1", "-m uquota,gqnoenforce", "-m pquota"],
     &["-m finobt=0", "-m finobt=1"],
     &["-m rmapbt=0", "-m rmapbt=1"],
     &["-m reflink=0", "-m reflink=1"],
@@ -120,6 +121,7 @@ const APART: &[(&[&str], &[&str])] = &[
     (&["-d su=64k,sw=4", "-d su=256k,sw=1"], &["-l size=77777k", "-l size=20000b"]),
     (&["-m reflink=0"], &["-d cowextsize=8", "-i max_atomic_write=64k", "-i max_atomic_write=16m"]),
     (&["-m finobt=0"], &["-m inobtcount=1"]),
+    (&["-m metadir=1", "-m uquota,gqnoenforce", "-m pquota"], &["-i exchange=0"]),
 ];
 
 /// Whether both choices can be in one of the command lines with all options.
