@@ -31,6 +31,8 @@ mod cow_crash;
 mod cow_unshare;
 #[path = "peers/crash_enumeration.rs"]
 mod crash_enumeration;
+#[path = "peers/db_damaged.rs"]
+mod db_damaged;
 #[path = "peers/db_look.rs"]
 mod db_look;
 #[path = "peers/db_print.rs"]
@@ -89,6 +91,8 @@ mod recovery;
 mod recovery_log;
 #[path = "peers/same_steps.rs"]
 mod same_steps;
+#[path = "peers/scripts.rs"]
+mod scripts;
 #[path = "peers/space.rs"]
 mod space;
 #[path = "peers/staged.rs"]

@@ -147,6 +147,26 @@ pub fn clear_stale_blocks(device: &dyn Device, area: LogArea, ends: &LogEnds) ->
     device.flush()
 }
 
+/// Whether blocks ahead of the head carry other cycles than those of a log that was written
+/// block by block. xfsprogs leaves such a log when it clears one (`uuid` of xfs_db).
+///
+/// # Errors
+///
+/// An error is returned if the device fails.
+pub fn has_stale_blocks(device: &dyn Device, area: LogArea, ends: &LogEnds) -> Result<bool> {
+    let blocks = LogBlocks::new(device, area);
+    let (head, free) = (ends.head, area.blocks - ends.used_blocks(&area));
+    for distance in 0..free.min(IN_FLIGHT_BLOCKS) {
+        let block = area.advance(head.block(), distance);
+        let wrapped = block < head.block();
+        let due = if wrapped { head.cycle() } else { previous_cycle(head.cycle()) };
+        if blocks.cycle(block)? != due {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Throws away whatever the log holds and leaves it clean (`xfs_repair -L`).
 ///
 /// The cycle goes on from the highest one in the log, so that no metadata block seems to

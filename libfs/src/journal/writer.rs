@@ -11,7 +11,8 @@ use std::sync::Arc;
 use zerocopy::byteorder::big_endian::{U16, U32, U64};
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::{LogArea, LogPlace};
+use super::clear::{clear_stale_blocks, has_stale_blocks};
+use super::{LogArea, LogEnds, LogPlace, LogState};
 use crate::device::Device;
 use crate::format::log::record::{self, MAX_RECORD_SIZE};
 use crate::format::log::wire::Wire;
@@ -87,6 +88,8 @@ pub struct LogWriter {
     published_tail: Lsn,
     next_tid: u32,
     batch: Batch,
+    /// What lies ahead of the head was looked at.
+    way_is_clear: bool,
 }
 
 /// Consecutive bytes of the log not yet given to the device.
@@ -112,6 +115,7 @@ impl LogWriter {
             published_tail: position.tail,
             next_tid: 1,
             batch: Batch::default(),
+            way_is_clear: false,
         }
     }
 
@@ -188,6 +192,7 @@ impl LogWriter {
                 format!("the log has {} bytes free of {space} needed", self.free_bytes()),
             ));
         }
+        self.clear_the_way()?;
         let start = self.head;
         let tail = tail.unwrap_or(start);
         let tid = self.next_tid;
@@ -217,6 +222,7 @@ impl LogWriter {
     /// # Errors
     /// [`Error::Io`] from the device.
     pub fn write_unmount(&mut self) -> Result<()> {
+        self.clear_the_way()?;
         let tail = self.last_record.unwrap_or(self.head);
         let body = UnmountRecord { magic: UnmountRecord::MAGIC, pad1: 0, pad2: 0 };
         let mut record = RecordBuilder::new(self.payload_capacity());
@@ -225,6 +231,25 @@ impl LogWriter {
         self.write_record(&mut record, tail)?;
         self.send_batch()?;
         self.published_tail = self.head;
+        Ok(())
+    }
+
+    /// Before the first record: overwrites what ahead of the head would make it look torn.
+    fn clear_the_way(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.way_is_clear, true) {
+            return Ok(());
+        }
+        let ends = LogEnds {
+            state: LogState::Clean,
+            head: self.head,
+            tail: self.published_tail,
+            last_record: self.previous,
+            record_size: None,
+            torn: None,
+        };
+        if has_stale_blocks(self.device.as_ref(), self.area, &ends)? {
+            clear_stale_blocks(self.device.as_ref(), self.area, &ends)?;
+        }
         Ok(())
     }
 
