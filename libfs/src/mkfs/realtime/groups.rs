@@ -72,8 +72,9 @@ fn for_threads(block: u64, blocks: u64, extent: u64, threads: u64) -> u64 {
 /// Group size by the size of the section alone.
 fn automatic(block: u64, blocks: u64, extent: u64) -> u64 {
     let maximum = u64::from(MAX_GROUP_BLOCKS);
-    let count = if blocks >= 4 * TEBI / block || blocks < 128 * MEBI / block { 1 } else { 4 };
-    let division = blocks.div_ceil(count);
+    let large = blocks >= 4 * TEBI / block;
+    let count = if large || blocks < 128 * MEBI / block { 1 } else { 4 };
+    let division = if large { maximum } else { blocks.div_ceil(count) };
     let grown = |size: u64| size + extent;
     let runt = |size: u64| blocks % size < extent * u64::from(MIN_GROUP_EXTENTS);
     if !extent.is_power_of_two() {
