@@ -421,21 +421,3 @@ pub(super) fn quota_record(region: Region<'_>, out: &mut String) {
     let disk = region.on_disk();
     let _ = writeln!(out, "DQUOT: magic {:#x} flags 0{:o}", disk.u16(0), disk.u8(3));
 }
-
-/// The format of a change of an extended attribute.
-pub(super) fn attribute_format(region: Region<'_>, out: &mut String) {
-    let _ = writeln!(
-        out,
-        "ATTRI:  #regs: {}\tname_len: {}, value_len: {}  id: {:#x}",
-        region.u16(2),
-        region.u32(36),
-        region.u32(40),
-        region.u64(8)
-    );
-}
-
-/// Region `number` of such a change: a name or a value.
-pub(super) fn attribute_part(number: usize, region: Region<'_>, out: &mut String) {
-    let _ = number;
-    let _ = writeln!(out, "{}", String::from_utf8_lossy(region.bytes));
-}

@@ -4,6 +4,7 @@
 //! two ways to look at it: record by record ([`plain`]), and the transactions that recovery
 //! would see ([`transactions`]); and two to see where things are ([`dump`]).
 
+mod attribute;
 mod dump;
 mod fields;
 mod items;

@@ -1,5 +1,6 @@
 //! The operations of one record: the view by records below its headers.
 
+use super::attribute::{Attribute, Shown};
 use super::fields::Region;
 use super::items;
 use super::options::Options;
@@ -264,12 +265,16 @@ fn quota(region: Region<'_>, rest: &mut Operations<'_, '_>) -> Result<usize, Bad
 
 /// A change of an extended attribute, and the names and values in regions of their own.
 fn attribute(region: Region<'_>, rest: &mut Operations<'_, '_>) -> Result<usize, BadData> {
-    let regions = usize::from(region.u16(2));
-    items::attribute_format(region, rest.out);
-    for done in 1..regions {
-        let Some(data) = rest.next(false)? else { return Ok(regions - done) };
-        items::attribute_part(done, data.region, rest.out);
+    let count = usize::from(region.u16(2));
+    let attribute = Attribute::format(region, rest.out);
+    let mut regions = Vec::new();
+    for done in 1..count {
+        rest.out.push('\n');
+        let Some(data) = rest.next(false)? else { return Ok(count - done) };
+        attribute.part(done - 1, data.region, Shown::WholeRegion, rest.out);
+        regions.push(data.region);
     }
+    attribute.parents(&regions, rest.out);
     Ok(0)
 }
 

@@ -50,10 +50,10 @@ pub(super) fn print(ring: &Ring, options: &Options, out: &mut Output) -> Result<
 /// A transaction with its items. Where xfsprogs prints addresses in its memory, there are
 /// zeroes.
 fn describe(transaction: &RawTransaction, options: &Options) -> String {
-    let tid = transaction.tid;
+    let (tid, header) = (transaction.tid, transaction.header_tid);
     let regions: usize = transaction.items.iter().map(Vec::len).sum();
     let mut text = String::from(RULE);
-    let _ = writeln!(text, "TRANS: tid:{tid:#x}  #items:{regions}  trans:{tid:#x}  q:0x0");
+    let _ = writeln!(text, "TRANS: tid:{tid:#x}  #items:{regions}  trans:{header:#x}  q:0x0");
     for regions in &transaction.items {
         view::item(regions, transaction.endian, options, &mut text);
     }

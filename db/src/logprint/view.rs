@@ -1,5 +1,6 @@
 //! Items in the view by transactions, where all regions of an item are at hand.
 
+use super::attribute::{Attribute, Shown};
 use super::dump;
 use super::fields::Region;
 use super::items;
@@ -39,10 +40,12 @@ pub(super) fn item(regions: &[Vec<u8>], endian: LogEndian, options: &Options, ou
             items::whole_item(kind, format, out);
         }
         LogItemType::Attri => {
-            items::attribute_format(format, out);
-            for (index, region) in rest.enumerate() {
-                items::attribute_part(index + 1, region, out);
+            let attribute = Attribute::format(format, out);
+            let regions: Vec<_> = rest.collect();
+            for (index, region) in regions.iter().enumerate() {
+                attribute.part(index, *region, Shown::WithoutPadding, out);
             }
+            attribute.parents(&regions, out);
         }
         _ => items::whole_item(kind, format, out),
     }

@@ -25,6 +25,8 @@ pub struct RawTransaction {
     pub commit_lsn: Lsn,
     /// Its identifier.
     pub tid: u32,
+    /// The identifier in its header, which need not be the same.
+    pub header_tid: u32,
     /// Byte order of its items.
     pub endian: LogEndian,
     /// The regions of each item, in logged order.
@@ -142,8 +144,17 @@ impl<'a> TransactionReader<'a> {
         if open.needs_regions(record)? {
             return Err(record.corrupt("a transaction commits with an unfinished item"));
         }
-        let Open { lsn, endian, items, .. } = open;
-        self.ready.push_back(RawTransaction { lsn, commit_lsn: record.lsn(), tid, endian, items });
+        let Open { lsn, endian, items, header, .. } = open;
+        let header_tid = header.get(8..).and_then(|tid| u32::decode(endian, tid).ok());
+        let header_tid = header_tid.unwrap_or_default();
+        self.ready.push_back(RawTransaction {
+            lsn,
+            commit_lsn: record.lsn(),
+            tid,
+            header_tid,
+            endian,
+            items,
+        });
         Ok(())
     }
 }
