@@ -19,6 +19,7 @@ use crate::peers;
 use crate::shell::{self, cargo, step, target_directory};
 
 mod atomic;
+mod dump;
 mod files;
 mod log;
 pub mod look;
@@ -48,6 +49,7 @@ const BENCHES: &[(&str, bool, Bench)] = &[
     ("put", true, files::put_and_get),
     ("replay", true, log::replay),
     ("look", true, look::look),
+    ("dump", true, dump::dump),
 ];
 
 /// What every benchmark gets.

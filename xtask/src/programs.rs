@@ -20,4 +20,9 @@ pub const PROGRAMS: &[Program] = &[
     Program { binary: "xfs_db", name: "xfs_db", options: db::options::command },
     Program { binary: "xfs_metadump", name: "xfs_metadump", options: db::metadump::command },
     Program { binary: "xfs_mdrestore", name: "xfs_mdrestore", options: db::mdrestore::command },
+    Program {
+        binary: "xfs_logprint",
+        name: "xfs_logprint",
+        options: db::logprint::options::command,
+    },
 ];
