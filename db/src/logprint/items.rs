@@ -151,6 +151,7 @@ pub(super) fn whole_item(kind: LogItemType, region: Region<'_>, out: &mut String
             list(out, count).and_then(|()| physical_extents(name, region, out))
         }
         LogItemType::Xmi => list(out, 1).and_then(|()| exchange(region, out)),
+        LogItemType::Attrd => writeln!(out, "{name}:  #regs: {regions}\tid: {id:#x}"),
         _ => writeln!(out, "{name}:  #regs: {regions}\t                 id: {id:#x}"),
     };
 }

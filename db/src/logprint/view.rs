@@ -35,7 +35,7 @@ pub(super) fn item(regions: &[Vec<u8>], endian: LogEndian, options: &Options, ou
             );
             _ = items::free_extents(format, "\t", out);
         }
-        LogItemType::Efd | LogItemType::EfdRt => {
+        LogItemType::Efd | LogItemType::EfdRt | LogItemType::Attrd => {
             out.push('\t');
             items::whole_item(kind, format, out);
         }
