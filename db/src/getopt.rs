@@ -1,7 +1,7 @@
 //! Options of commands, taken apart as C's getopt does: letters behind a minus sign, in
 //! any order with the other words.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 /// What a command was given.
 pub struct Given<'a> {
@@ -59,6 +59,19 @@ pub fn parse<'a>(command: &str, args: &[&'a str], letters: &str) -> Result<Given
         }
     }
     Ok(given)
+}
+
+/// As [`parse`], for the many commands that say what is wrong on standard error and then fail as
+/// a whole.
+///
+/// # Errors
+///
+/// "bad option for COMMAND command", after what is wrong was printed.
+pub fn parse_or_refuse<'a>(command: &str, args: &[&'a str], letters: &str) -> Result<Given<'a>> {
+    parse(command, args, letters).map_err(|error| {
+        eprintln!("{error}");
+        anyhow!("bad option for {command} command")
+    })
 }
 
 /// A number as C's atoi reads it: as many decimal digits as there are, else 0.

@@ -34,11 +34,7 @@ A namespace can be chosen:
 
 fn run(session: &mut Session, args: &[&str]) -> Result<String> {
     let ino = attributes::at_cursor(session)?;
-    let Ok(given) =
-        getopt::parse("attr_get", args, "rusZpN:").inspect_err(|error| eprintln!("{error}"))
-    else {
-        bail!("bad option for attr_get command");
-    };
+    let given = getopt::parse_or_refuse("attr_get", args, "rusZpN:")?;
     let space = Space::of(&given);
     let name = match (given.value('N'), given.words.as_slice()) {
         (Some(path), []) => match std::fs::read(path) {

@@ -33,11 +33,7 @@ A namespace can be chosen:
 
 fn run(session: &mut Session, args: &[&str]) -> Result<String> {
     let ino = attributes::at_cursor(session)?;
-    let Ok(given) =
-        getopt::parse("attr_list", args, "rusZpv").inspect_err(|error| eprintln!("{error}"))
-    else {
-        bail!("bad option for attr_list command");
-    };
+    let given = getopt::parse_or_refuse("attr_list", args, "rusZpv")?;
     if !given.words.is_empty() {
         bail!("too many options for attr_list (no name needed)");
     }

@@ -5,7 +5,7 @@ use crate::getopt::{self, Given};
 use crate::session::Session;
 use crate::write::trash::{self, Mode, Plan, Random, Start};
 use crate::write::{self, value};
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 
 /// The command.
 pub const COMMAND: Command = Command {
@@ -30,10 +30,7 @@ pub const COMMAND: Command = Command {
 };
 
 fn run(session: &mut Session, args: &[&str]) -> Result<String> {
-    let given = getopt::parse("blocktrash", args, "0123n:o:s:t:x:y:z").map_err(|error| {
-        eprintln!("{error}");
-        anyhow!("bad option for blocktrash command")
-    })?;
+    let given = getopt::parse_or_refuse("blocktrash", args, "0123n:o:s:t:x:y:z")?;
     let most = u64::from(session.geo.block_size) * 8;
     let plan = plan(&given, most)?;
     if let Some(text) = given.value('n') {

@@ -3,7 +3,7 @@
 use super::{Command, number};
 use crate::getopt;
 use crate::session::Session;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use std::io::Write;
 
 /// The command.
@@ -24,10 +24,7 @@ for so many blocks; with -n the inode's name, too, for which `blockget -n` is ne
 
 fn run(session: &mut Session, args: &[&str]) -> Result<String> {
     let Some(usage) = &session.usage else { bail!("must run blockget first") };
-    let given = getopt::parse("blockuse", args, "c:n").map_err(|error| {
-        eprintln!("{error}");
-        anyhow!("bad option for blockuse command")
-    })?;
+    let given = getopt::parse_or_refuse("blockuse", args, "c:n")?;
     let count = match given.value('c') {
         None => 1,
         Some(text) => number(text).with_context(|| format!("bad blockuse count {text}"))?,

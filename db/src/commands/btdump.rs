@@ -33,8 +33,7 @@ Options:
 
 fn run(session: &mut Session, args: &[&str]) -> Result<String> {
     let kind = session.cursor.as_ref().context("no current type")?.kind;
-    let given = getopt::parse("btdump", args, "ai").inspect_err(|error| eprintln!("{error}"));
-    let Ok(given) = given else { bail!("bad option for btdump command") };
+    let given = getopt::parse_or_refuse("btdump", args, "ai")?;
     if !given.words.is_empty() {
         bail!("bad options for btdump command");
     }

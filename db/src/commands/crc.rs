@@ -28,10 +28,7 @@ pub const COMMAND: Command = Command {
 };
 
 fn run(session: &mut Session, args: &[&str]) -> Result<String> {
-    let parsed = getopt::parse("crc", args, "irv").map_err(|error| {
-        eprintln!("{error}");
-        anyhow!("bad option for crc command")
-    })?;
+    let parsed = getopt::parse_or_refuse("crc", args, "irv")?;
     let cursor = session.cursor.as_ref().context("no current type")?;
     let name = cursor.kind.name();
     let not_one = || anyhow!("current type ({name}) is not a structure");

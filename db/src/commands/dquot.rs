@@ -25,10 +25,7 @@ Moves to the quota record of a group (-g), a project (-p) or a user (-u, the def
 };
 
 fn run(session: &mut Session, args: &[&str]) -> Result<String> {
-    let Ok(given) = getopt::parse("dquot", args, "gpu").inspect_err(|error| eprintln!("{error}"))
-    else {
-        bail!("bad option for dquot command");
-    };
+    let given = getopt::parse_or_refuse("dquot", args, "gpu")?;
     let kind = *KINDS.iter().rev().find(|kind| given.has(kind.option)).unwrap_or(&KINDS[0]);
     let name = kind.name;
     let &[text] = given.words.as_slice() else {

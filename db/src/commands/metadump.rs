@@ -49,13 +49,7 @@ fn run(session: &mut Session, args: &[&str]) -> Result<String> {
 }
 
 fn metadump(session: &mut Session, args: &[&str]) -> Result<()> {
-    let given = match getopt::parse("metadump", args, "aegm:owv:") {
-        Ok(given) => given,
-        Err(error) => {
-            eprintln!("{error}");
-            bail!("bad option for metadump command");
-        }
-    };
+    let given = getopt::parse_or_refuse("metadump", args, "aegm:owv:")?;
     let max_extent = given.value('m').map(|text| {
         let number = super::number(text).filter(|&number| number > 0);
         number.with_context(|| format!("bad max extent size {text}"))

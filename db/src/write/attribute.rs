@@ -46,10 +46,7 @@ pub fn named<'a>(
         bail!("current type is not inode");
     }
     let ino = session.ino.context("no current inode")?;
-    let given = getopt::parse(command, args, &format!("ruspnZN:{letters}")).map_err(|error| {
-        eprintln!("{error}");
-        anyhow!("bad option for {command} command")
-    })?;
+    let given = getopt::parse_or_refuse(command, args, &format!("ruspnZN:{letters}"))?;
     let mut words = given.words.clone();
     let mut name = match given.value('N') {
         Some(path) => std::fs::read(path).map_err(|error| file_error(path, &error))?,

@@ -19,7 +19,7 @@ pub use store::store;
 
 use crate::getopt;
 use crate::session::Session;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 
 /// What becomes of the checksum, and whether the structure has to make sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,10 +50,7 @@ pub fn begin<'a>(
         bail!("{} started in read only mode, {doing} disabled", session.program);
     }
     let kind = session.cursor.as_ref().context("no current type")?.kind;
-    let given = getopt::parse(command, args, "cdj").map_err(|error| {
-        eprintln!("{error}");
-        anyhow!("bad option for {command} command")
-    })?;
+    let given = getopt::parse_or_refuse(command, args, "cdj")?;
     let mode = match (given.has('c'), given.has('d')) {
         _ if given.has('j') && (given.has('c') || given.has('d')) => {
             bail!("Cannot specify -j with -c or -d: the log is for what makes sense")
